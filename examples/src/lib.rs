@@ -1,0 +1,1 @@
+//! Programs that embed the runner: see the `.rs` files beside `Cargo.toml`.

@@ -1,0 +1,130 @@
+//! Where processes of a job run: on this machine, or in another container of the pod.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use runner_core::{Result, Usage};
+use tokio::sync::mpsc;
+
+/// Starts processes and ends all of them.
+///
+/// # Contract
+/// Each process gets a process group of its own and an empty standard input; its standard output and error are one
+/// stream, so that their order is kept. What a process prints before it exits is delivered before its
+/// [`ProcessEvent::Ended`]; what its children print later is delivered after it. A host that goes away closes the
+/// stream of events without `Ended`, which is never a success.
+///
+/// # Cancellation
+/// Dropping a [`Process`] does not end it; [`Host::end_all`] does.
+#[async_trait]
+pub trait Host: Send + Sync + fmt::Debug {
+    /// Starts a process.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](runner_core::ErrorKind::NotFound) where there is no such program,
+    /// [`ErrorKind::Invalid`](runner_core::ErrorKind::Invalid) where arguments and environment are too large.
+    async fn start(&self, command: Command) -> Result<Process>;
+
+    /// The full path of the first of `programs` that is on `path` (as in `$PATH`) and may be executed.
+    async fn find(&self, programs: &[&str], path: &str) -> Result<Option<String>>;
+
+    /// Ends every process that was started here, and all their descendants, also those that left their group or
+    /// session: TERM, then KILL after `grace`. Returns when none is left.
+    async fn end_all(&self, grace: Duration) -> Result<()>;
+}
+
+/// What to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The program: a path, or a name that is looked up on the `PATH` of `environment`.
+    pub program: String,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Its whole environment: nothing is inherited.
+    pub environment: Vec<(String, String)>,
+    /// The directory it starts in.
+    pub directory: PathBuf,
+}
+
+/// A process that was started, and what it does.
+#[derive(Debug)]
+pub struct Process {
+    events: mpsc::Receiver<ProcessEvent>,
+    signals: mpsc::UnboundedSender<ProcessSignal>,
+}
+
+/// What a [`Host`] holds of a [`Process`]: its other end.
+#[derive(Debug)]
+pub struct ProcessDriver {
+    /// Takes what happens. Waits where nobody reads, so that memory stays flat.
+    pub events: mpsc::Sender<ProcessEvent>,
+    /// What the holder of the process asks for.
+    pub signals: mpsc::UnboundedReceiver<ProcessSignal>,
+}
+
+/// What a process does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProcessEvent {
+    /// It, or a child of it, printed something.
+    Output(Bytes),
+    /// It ended. Its children may go on printing.
+    Ended(ProcessEnd),
+}
+
+/// How a process ended, and what it used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessEnd {
+    /// How it ended.
+    pub exit: Exit,
+    /// What it used, together with the children that it waited for.
+    pub usage: Usage,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// With a code.
+    Code(i32),
+    /// Killed by the signal of this number.
+    Signal(i32),
+}
+
+impl Exit {
+    /// The code as a shell tells it: 128 + n for signal n.
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+/// What can be sent to a process's group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcessSignal {
+    /// Please end.
+    Terminate,
+    /// End.
+    Kill,
+}
+
+impl Process {
+    /// A process and its other end. At most `capacity` events wait unread.
+    pub fn new(capacity: usize) -> (Self, ProcessDriver) {
+        let (event_sender, events) = mpsc::channel(capacity);
+        let (signals, signal_receiver) = mpsc::unbounded_channel();
+        (Self { events, signals }, ProcessDriver { events: event_sender, signals: signal_receiver })
+    }
+
+    /// The next event; `None` when nobody holds the output any more, or the host is gone. Cancel safe.
+    pub async fn next(&mut self) -> Option<ProcessEvent> {
+        self.events.recv().await
+    }
+
+    /// Sends a signal to the process's group. One that has ended ignores it.
+    pub fn signal(&self, signal: ProcessSignal) {
+        // A host that is gone has ended the process, or closes the events.
+        drop(self.signals.send(signal));
+    }
+}

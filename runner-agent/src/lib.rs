@@ -1,0 +1,3 @@
+//! Runs the phases of one CI job where the job runs, and the local executor on top of it.
+
+pub mod host;

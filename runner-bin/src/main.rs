@@ -1,0 +1,2 @@
+//! The binary `runner`.
+fn main() {}

@@ -1,0 +1,44 @@
+//! What to check out.
+
+use serde::{Deserialize, Serialize};
+
+/// The repository and the commit of a job (`git_info` of GitLab's job payload).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GitInfo {
+    /// Where to fetch from. May hold a login, which never reaches `.git/config` or a log. Empty: nothing to fetch.
+    pub repo_url: String,
+    /// The branch, the tag, or the merge request's ref.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// What `reference` is.
+    pub ref_kind: RefKind,
+    /// The commit to check out.
+    pub sha: String,
+    /// The commit before the push, or zeros.
+    pub before_sha: String,
+    /// What to fetch.
+    pub refspecs: Vec<String>,
+    /// How many commits to fetch; 0 is all.
+    pub depth: u32,
+    /// `sha1` or `sha256`.
+    pub object_format: Option<String>,
+    /// Whether the ref is protected; such jobs share no cache with others.
+    pub protected: bool,
+    /// A tree-ish that is laid over the work tree after the checkout, without being committed: changes that are not
+    /// committed yet, when a person runs jobs from a work tree. It must be reachable by `refspecs`.
+    pub overlay: Option<String>,
+}
+
+/// What a ref is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefKind {
+    /// A branch.
+    #[default]
+    Branch,
+    /// A tag.
+    Tag,
+    /// A merge request.
+    MergeRequest,
+}

@@ -1,0 +1,1 @@
+//! Carries a job's log and end to its source.

@@ -1,0 +1,1 @@
+//! Jobs from a .gitlab-ci.yml on disk.
