@@ -1,0 +1,3 @@
+module example.invalid/links
+
+go 1.18

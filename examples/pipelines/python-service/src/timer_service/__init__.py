@@ -1,0 +1,1 @@
+"""A service that says how long it is until a moment."""

@@ -1,0 +1,1 @@
+"""Word ladders: from one word to another, one letter at a time."""

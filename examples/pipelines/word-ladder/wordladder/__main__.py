@@ -1,0 +1,5 @@
+"""Runs the command: python3 -m wordladder."""
+
+from wordladder.command import main
+
+main()
