@@ -1,3 +1,4 @@
 //! Runs the phases of one CI job where the job runs, and the local executor on top of it.
 
+pub mod engine;
 pub mod host;
