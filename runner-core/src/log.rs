@@ -7,10 +7,15 @@ use tokio::sync::Mutex;
 
 use crate::{executor::LogLimits, outcome::LogDigest};
 
+mod automaton;
+mod candidate;
 pub mod mask;
+pub mod masker;
+mod pattern;
 pub mod spool;
 
-pub use mask::{DEFAULT_TOKEN_PREFIXES, Masker, Masks};
+pub use mask::{DEFAULT_TOKEN_PREFIXES, Masks};
+pub use masker::Masker;
 pub use spool::{LogSpool, MemorySpool};
 
 /// Takes a job's log. Cheap to clone; all clones write one log.
