@@ -48,11 +48,9 @@ pub(crate) fn empty_name(file: &File) -> Option<Offence> {
 
 /// Notes of work left that name no issue: `TODO(#123)` is the form.
 pub(crate) fn note_without_issue(file: &File) -> Vec<Offence> {
-    let comments = match (file.extension(), file.name()) {
-        (Some("rs"), _) => Scan::of(&file.text).comments,
-        (Some("toml" | "yml" | "yaml" | "sh" | "py" | "go"), _) | (None, _) | (_, "Dockerfile") => {
-            file.text.clone()
-        }
+    let comments = match file.extension() {
+        Some("rs") => Scan::of(&file.text).comments,
+        Some("toml" | "yml" | "yaml" | "sh" | "py" | "go") | None => file.text.clone(),
         _ => return Vec::new(),
     };
     let faulty = |(index, line): (usize, &str)| {

@@ -1,0 +1,71 @@
+# Every step of continuous integration under one name. `.ci/run` installs what they need and calls them.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# Lists the steps.
+default:
+    @just --list --unsorted
+
+# All steps.
+ci: fmt lint doc test examples pipelines bench arrows deny typos package tidy
+
+# Is everything formatted?
+fmt:
+    cargo fmt --all --check
+
+# Clippy with the workspace's table; a warning is an error.
+lint:
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Documentation; a warning, such as a link that leads nowhere, is an error.
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+# Unit tests, integration tests and the examples in documentation.
+test:
+    cargo test --workspace --locked
+
+# Runs every program in examples/.
+examples:
+    for program in examples/*.rs; do cargo run --quiet --locked -p examples --example "$(basename "$program" .rs)"; done
+
+# Runs every pipeline in examples/pipelines, each in a repository of its own.
+pipelines:
+    cargo build --release --locked --bin runner
+    .ci/pipelines "${CARGO_TARGET_DIR:-target}/release/runner"
+
+# Runs every benchmark, for a short time.
+bench:
+    cargo bench --locked -p benches -- --quick
+
+# The core must see no file system, no network, no cluster, no command line.
+arrows:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    forbidden='annotate-snippets|anyhow|clap|fs-err|hyper|indicatif|k8s-openapi|kube|nix|reqwest|rustix|saphyr-parser|tar|tempfile|tracing-subscriber|wait4|walkdir|zip|zstd|runner-[a-z0-9]+'
+    tree=$(cargo tree --locked -p runner-core -e normal --prefix none --format '{p}' | cut -d' ' -f1 | sort -u)
+    if grep -Ex "$forbidden" <<<"$tree" | grep -vx runner-core; then
+        echo "runner-core must not depend on these" >&2
+        exit 1
+    fi
+    echo "runner-core depends on nothing that touches the outside"
+
+# Bans, licences and sources of dependencies.
+deny:
+    cargo deny --offline check -A unused-wrapper bans licenses sources
+
+# Known holes in dependencies. Needs the network.
+advisories:
+    cargo deny check advisories
+
+# Spelling.
+typos:
+    typos
+
+# Can the crates that others use be published?
+package:
+    cargo package --workspace --exclude runner-testkit --exclude examples --exclude benches --locked --no-verify --allow-dirty --quiet
+
+# The rules that no lint can see.
+tidy:
+    cargo test --locked -p runner-testkit --test tidy
