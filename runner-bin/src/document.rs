@@ -1,0 +1,292 @@
+//! The JSON document of `--output json`: the only thing on stdout then, whatever happens.
+//!
+//! ```json
+//! {
+//!   "version": 1,                  // raised when a field changes its meaning or goes; new fields may come at any time
+//!   "status": "failed",            // success | failed | canceled | error
+//!   "exit_status": 1,              // that of the program: 0, 1, 2, 3
+//!   "milliseconds": 5100,          // the whole run
+//!   "error": null,                 // or {"message", "diagnostics": [{"file", "line", "column", "message", "help"}]}
+//!   "notes": ["…"],                // what a person should know that is no failure
+//!   "artifacts": ".runner/artifacts",
+//!   "jobs": [{
+//!     "name": "unit",
+//!     "stage": "test",
+//!     "status": "failed",          // success | failed | canceled | skipped | manual
+//!     "exit_code": 1,              // null where no script ended with one; 0 after a success
+//!     "failure_reason": "script_failure",
+//!     "message": "exit code 1",    // why it failed, or was skipped, for a person
+//!     "hint": null,
+//!     "allow_failure": false,      // it failed, and may
+//!     "milliseconds": {            // null where the job never started
+//!       "queued": 3,               // it could have run, but no slot was free
+//!       "prepare": 4,
+//!       "get_sources": 21,
+//!       "cache": 130,              // restored and saved
+//!       "artifacts": 12,           // downloaded and uploaded
+//!       "script": 900,             // with after_script
+//!       "total": 1080              // from its start to its end
+//!     },
+//!     "log": ".runner/logs/unit.log",
+//!     "artifacts": null            // the directory of its artifacts
+//!   }]
+//! }
+//! ```
+//! Paths are absolute, or relative to the directory that `-C` names.
+
+use std::{path::Path, time::Duration};
+
+use runner_core::Phase;
+use runner_pipeline::Diagnostics;
+use serde::Serialize;
+
+use crate::{
+    duration::milliseconds,
+    exit_code::ExitStatus,
+    ledger::{Ending, Entry, Ledger, State, shown_from},
+};
+
+/// The document.
+#[derive(Debug, Serialize)]
+pub(crate) struct Document {
+    version: u32,
+    status: &'static str,
+    exit_status: u8,
+    milliseconds: u64,
+    error: Option<Fault>,
+    notes: Vec<String>,
+    artifacts: Option<String>,
+    jobs: Vec<Job>,
+}
+
+#[derive(Debug, Serialize)]
+struct Fault {
+    message: String,
+    diagnostics: Vec<Place>,
+}
+
+#[derive(Debug, Serialize)]
+struct Place {
+    file: String,
+    line: usize,
+    column: usize,
+    message: String,
+    help: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Job {
+    name: String,
+    stage: String,
+    status: &'static str,
+    exit_code: Option<i32>,
+    failure_reason: Option<&'static str>,
+    message: Option<String>,
+    hint: Option<String>,
+    allow_failure: bool,
+    milliseconds: Option<Times>,
+    log: Option<String>,
+    artifacts: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Times {
+    queued: u64,
+    prepare: u64,
+    get_sources: u64,
+    cache: u64,
+    artifacts: u64,
+    script: u64,
+    total: u64,
+}
+
+impl Document {
+    /// The document of a run that came to its end.
+    pub(crate) fn of_run(ledger: &Ledger, wall: Duration, directory: &Path, notes: Vec<String>) -> Self {
+        let endings = || ledger.entries.iter().filter_map(Entry::ending);
+        let failed = endings().any(|ending| matches!(ending, Ending::Failed { allowed: false, .. }));
+        let exit_status = if ledger.failed() { ExitStatus::JobFailed } else { ExitStatus::Success };
+        let status = match exit_status {
+            ExitStatus::Success => "success",
+            _ if failed => "failed",
+            _ => "canceled",
+        };
+        Self {
+            version: 1,
+            status,
+            exit_status: exit_status.code(),
+            milliseconds: milliseconds(wall),
+            error: None,
+            notes,
+            artifacts: None,
+            jobs: ledger.entries.iter().map(|entry| Job::of(entry, directory)).collect(),
+        }
+    }
+
+    /// The document of a run that could not be, or could not go on.
+    pub(crate) fn of_error(
+        exit_status: ExitStatus,
+        message: String,
+        diagnostics: Option<&Diagnostics>,
+    ) -> Self {
+        let place = |it: &runner_pipeline::Diagnostic| Place {
+            file: it.file.clone(),
+            line: it.line,
+            column: it.column,
+            message: it.message.clone(),
+            help: it.help.clone(),
+        };
+        let diagnostics = diagnostics.map(|all| all.0.iter().map(place).collect()).unwrap_or_default();
+        Self {
+            version: 1,
+            status: "error",
+            exit_status: exit_status.code(),
+            milliseconds: 0,
+            error: Some(Fault { message, diagnostics }),
+            notes: Vec::new(),
+            artifacts: None,
+            jobs: Vec::new(),
+        }
+    }
+
+    /// Says where all artifacts are.
+    pub(crate) fn with_artifacts(mut self, directory: Option<String>) -> Self {
+        self.artifacts = directory;
+        self
+    }
+}
+
+impl Job {
+    fn of(entry: &Entry, directory: &Path) -> Self {
+        let ending = entry.ending();
+        let (mut exit_code, mut failure_reason, mut message, mut allow_failure) = (None, None, None, false);
+        match ending {
+            Some(Ending::Succeeded) => exit_code = Some(0),
+            Some(Ending::Failed { failure, allowed }) => {
+                exit_code = failure.exit_code;
+                failure_reason = Some(failure.reason.as_str());
+                message = Some(failure.message.clone());
+                allow_failure = *allowed;
+            }
+            Some(Ending::Skipped(why)) => message = Some(why.clone()),
+            Some(Ending::Canceled | Ending::Manual) | None => {}
+        }
+        Self {
+            name: entry.name.clone(),
+            stage: entry.stage.clone(),
+            status: ending.map_or("canceled", Ending::status),
+            exit_code,
+            failure_reason,
+            message,
+            hint: entry.hint.clone(),
+            allow_failure,
+            milliseconds: entry.started.is_some().then(|| Times::of(entry)),
+            log: entry.log_from(directory),
+            artifacts: entry.artifacts.as_deref().map(|path| shown_from(directory, path)),
+        }
+    }
+}
+
+impl Times {
+    fn of(entry: &Entry) -> Self {
+        let time = |phases: &[Phase]| milliseconds(entry.time_in(|phase| phases.contains(&phase)));
+        Self {
+            queued: milliseconds(entry.queued.unwrap_or_default()),
+            prepare: time(&[Phase::Prepare]),
+            get_sources: time(&[Phase::GetSources]),
+            cache: time(&[Phase::RestoreCache, Phase::SaveCache]),
+            artifacts: time(&[Phase::DownloadArtifacts, Phase::UploadArtifacts]),
+            script: time(&[Phase::Script, Phase::AfterScript]),
+            total: milliseconds(entry.total.unwrap_or_default()),
+        }
+    }
+}
+
+impl Entry {
+    fn ending(&self) -> Option<&Ending> {
+        if let State::Ended(ending) = &self.state { Some(ending) } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use runner_core::{Failure, FailureReason, PhaseRecord, Usage};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_run_is_one_document_with_all_that_is_known_of_each_job() {
+        let start = Instant::now();
+        let mut ledger = Ledger::new([("unit".into(), "test".into()), ("deploy".into(), "deploy".into())]);
+        let unit = &mut ledger.entries[0];
+        unit.make_ready(start);
+        unit.start(start + Duration::from_millis(3));
+        let phase = |phase, milliseconds| PhaseRecord {
+            phase,
+            duration: Duration::from_millis(milliseconds),
+            usage: Usage::default(),
+        };
+        unit.phases =
+            vec![phase(Phase::RestoreCache, 30), phase(Phase::Script, 900), phase(Phase::SaveCache, 100)];
+        let failure = Failure {
+            reason: FailureReason::ScriptFailure,
+            exit_code: Some(2),
+            message: "exit code 2".into(),
+        };
+        unit.end(Ending::Failed { failure, allowed: false }, start + Duration::from_millis(1083));
+        unit.log = Some("/p/.runner/logs/unit.log".into());
+        ledger.entries[1].end(Ending::Skipped("unit failed".into()), start);
+        let document =
+            Document::of_run(&ledger, Duration::from_millis(1090), Path::new("/p"), vec!["a note".into()]);
+        insta::assert_json_snapshot!(document, @r#"
+        {
+          "version": 1,
+          "status": "failed",
+          "exit_status": 1,
+          "milliseconds": 1090,
+          "error": null,
+          "notes": [
+            "a note"
+          ],
+          "artifacts": null,
+          "jobs": [
+            {
+              "name": "unit",
+              "stage": "test",
+              "status": "failed",
+              "exit_code": 2,
+              "failure_reason": "script_failure",
+              "message": "exit code 2",
+              "hint": null,
+              "allow_failure": false,
+              "milliseconds": {
+                "queued": 3,
+                "prepare": 0,
+                "get_sources": 0,
+                "cache": 130,
+                "artifacts": 0,
+                "script": 900,
+                "total": 1080
+              },
+              "log": ".runner/logs/unit.log",
+              "artifacts": null
+            },
+            {
+              "name": "deploy",
+              "stage": "deploy",
+              "status": "skipped",
+              "exit_code": null,
+              "failure_reason": null,
+              "message": "unit failed",
+              "hint": null,
+              "allow_failure": false,
+              "milliseconds": null,
+              "log": null,
+              "artifacts": null
+            }
+          ]
+        }
+        "#);
+    }
+}
