@@ -95,7 +95,8 @@ impl CacheBackend for DirectoryCache {
         grant.objects.push(object(&place)?);
         blocking::run(move |_| {
             let made = place.parent().map_or(Ok(()), fs_err::create_dir_all);
-            // The file is made now, so that a cache that cannot be written is found before anything is packed.
+            // The file is made now, so that a cache that cannot be written is found before anything is packed, and
+            // no sweep removes the folder.
             let made = made.and_then(|()| fs_err::File::create_new(&place).map(drop));
             made.map_err(|cause| io_error("begin to write a cache", cause))
         })
@@ -137,18 +138,11 @@ fn is_there(place: &Path) -> io::Result<bool> {
 
 fn publish(partial: &Path, entry: &Path) -> Result<()> {
     let failed = |cause| io_error("publish a cache", cause);
-    match fs_err::metadata(partial) {
-        Ok(found) if found.len() == 0 => {
-            let cause = "nothing was written to it";
-            Err(Error::new(ErrorKind::Invalid, "publish a cache")
-                .with("file", partial.display())
-                .because(cause))
-        }
-        // Not synced to the disk first: that costs seconds, and an entry that a power cut cut short is found by its seal.
-        Ok(_) => fs_err::rename(partial, entry).map_err(failed),
+    // Not synced to the disk first: that costs seconds, and an entry that a power cut cut short is found by its seal.
+    match fs_err::rename(partial, entry) {
         // Published before, or aborted: then the entry, if there is one, is that of another write.
         Err(cause) if cause.kind() == io::ErrorKind::NotFound && entry.exists() => Ok(()),
-        Err(cause) => Err(failed(cause)),
+        renamed => renamed.map_err(failed),
     }
 }
 

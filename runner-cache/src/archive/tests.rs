@@ -321,7 +321,7 @@ fn make(root: &Path, path: &[Vec<u8>], node: &Node) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn any_tree_survives(nodes in tree()) {
         let place = Place::new();

@@ -1,0 +1,3 @@
+//! The directory backend keeps the promises of its trait.
+
+mod directory;
