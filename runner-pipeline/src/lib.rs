@@ -1,7 +1,20 @@
 //! Jobs from a .gitlab-ci.yml on disk.
 
 pub mod diagnostic;
+pub mod dotenv;
+mod expression;
 pub mod pipeline;
+pub mod predefined;
+pub mod repository;
+pub mod snapshot;
+pub mod source;
+mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use pipeline::{AllowFailure, Context, JobWhen, Need, Pipeline, PipelineJob, Retry, TreeDigest, parse};
+pub use predefined::{PipelineEvent, Predefined};
+pub use repository::{Commit, Remote, Repository, RepositoryError};
+pub use snapshot::Snapshot;
+pub use source::{
+    ArtifactFactory, JobProgress, JobStatus, PipelineOutput, PipelineRun, PipelineSource, SelectionError,
+};

@@ -1,0 +1,98 @@
+//! Writes the work tree as a tree of git, with an index of our own, so that nothing of the user's changes.
+
+use std::{fs, io, path::Path};
+
+use super::scratch_error;
+use crate::repository::{Git, GitOutput, Repository, RepositoryError};
+
+/// What the work tree has beyond its commit.
+#[derive(Debug)]
+pub(super) struct Changes {
+    /// A commit of the whole work tree; `None` where that is the same as the commit that is checked out.
+    pub(super) commit: Option<String>,
+    /// What could not be stored.
+    pub(super) notes: Vec<String>,
+}
+
+impl Changes {
+    /// Stores what is new as objects in the repository at `bare`.
+    pub(super) async fn store(repository: &Repository, bare: &Path) -> Result<Self, RepositoryError> {
+        let index = bare.join("work-tree-index");
+        // The times in the user's index spare git from reading files that have not changed.
+        match fs::copy(repository.git_dir().join("index"), &index) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(scratch_error("copy git's index", error));
+            }
+            _ => {}
+        }
+        let git = writer(repository, bare, &index);
+        let output = git
+            .run(&["add", "--all", "--sparse", "--ignore-errors", "--", ":/", ":(top,exclude).runner"])
+            .await?;
+        let notes = notes(&output)?;
+        let tree = git.text(&["write-tree"]).await?;
+        let head = repository.commit();
+        if head.is_some_and(|commit| commit.tree == tree) {
+            return Ok(Self { commit: None, notes });
+        }
+        let mut arguments = vec!["commit-tree", "--no-gpg-sign", "-m", "The work tree, as it is", &tree];
+        if let Some(commit) = head {
+            arguments.extend(["-p", &commit.sha]);
+        }
+        let commit = git.text(&arguments).await?;
+        Ok(Self { commit: Some(commit), notes })
+    }
+}
+
+/// Git with the work tree and the settings of the user, but an index and a store of our own.
+fn writer(repository: &Repository, bare: &Path, index: &Path) -> Git {
+    let mut git = repository
+        .git()
+        .environment("GIT_INDEX_FILE", index)
+        .environment("GIT_OBJECT_DIRECTORY", bare.join("objects"))
+        .environment("GIT_AUTHOR_NAME", "runner")
+        .environment("GIT_AUTHOR_EMAIL", "runner@localhost")
+        .environment("GIT_COMMITTER_NAME", "runner")
+        .environment("GIT_COMMITTER_EMAIL", "runner@localhost")
+        .setting("core.splitIndex", "false")
+        .setting("core.safecrlf", "false")
+        .setting("core.looseCompression", "0")
+        .setting("core.fsync", "none")
+        .setting("advice.addEmbeddedRepo", "false")
+        .setting("i18n.commitEncoding", "UTF-8");
+    // A job gets a file as it is, and never a pointer to content that only this machine has: large files of Git LFS
+    // keep their content, and no program of the user's runs.
+    for name in repository.filters() {
+        git = git
+            .setting(&format!("filter.{name}.clean"), "")
+            .setting(&format!("filter.{name}.process"), "")
+            .setting(&format!("filter.{name}.required"), "false");
+    }
+    git
+}
+
+/// What `git add` left out, or the error where that is not the fault of single files.
+fn notes(output: &GitOutput) -> Result<Vec<String>, RepositoryError> {
+    let mut notes = Vec::new();
+    let complaints = output.stderr.lines().filter_map(|line| line.strip_prefix("error: "));
+    for complaint in complaints.filter(|_| !output.succeeded) {
+        if let Some(file) =
+            complaint.strip_prefix("open(\"").and_then(|rest| rest.strip_suffix("\"): Permission denied"))
+        {
+            notes.push(format!(
+                "`{file}` may not be read, so jobs get it as it was committed last, or not at all"
+            ));
+        } else if let Some(place) = complaint.strip_suffix(" does not have a commit checked out") {
+            let place = place.trim_matches('\'');
+            notes.push(format!(
+                "`{place}` is a repository of its own without a commit, so jobs do not get it"
+            ));
+        } else if !complaint.starts_with("unable to index file") {
+            return Err(RepositoryError::of(output, "add"));
+        }
+    }
+    if !output.succeeded && notes.is_empty() {
+        return Err(RepositoryError::of(output, "add"));
+    }
+    Ok(notes)
+}
