@@ -1,1 +1,26 @@
-//! Fakes and conformance suites for the traits of runner-core.
+//! Fakes for the traits of `runner-core`, and a conformance suite for each of them.
+//!
+//! A suite takes a *harness*: a few lines that make the thing to test. It runs one check for each promise of the
+//! trait's documentation and returns every promise that was broken:
+//!
+//! ```no_run
+//! # async fn example(harness: impl runner_testkit::executor_suite::Harness) {
+//! runner_testkit::executor_suite::check(&harness).await.unwrap();
+//! # }
+//! ```
+
+pub mod cache_suite;
+pub mod executor_suite;
+pub mod fake_executor;
+pub mod memory_artifacts;
+pub mod recording_report;
+pub mod report_suite;
+pub mod scripted_source;
+pub mod source_suite;
+pub mod verdict;
+
+pub use fake_executor::{FakeExecutor, FakeJob};
+pub use memory_artifacts::MemoryArtifacts;
+pub use recording_report::{RecordingReport, ReportFault};
+pub use scripted_source::ScriptedSource;
+pub use verdict::{Broken, Verdict};

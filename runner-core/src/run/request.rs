@@ -1,0 +1,106 @@
+//! Asks one source for jobs while there is room.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::Semaphore, time};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    RunnerConfig, ShutdownLevel,
+    job::Driver,
+    slots::{Credit, Slot},
+};
+use crate::{Capacity, Event, JobLease, JobOutcome, Result, outcome::LogDigest, source::JobState};
+
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+/// How often a source hears of a job that waits here for a slot.
+const HOLD_INTERVAL: Duration = Duration::from_secs(30);
+
+impl Driver {
+    /// Asks until the source is exhausted or the loop drains.
+    pub(super) async fn ask_until_done(self: &Arc<Self>, runner: &Arc<RunnerConfig>, limit: &Arc<Semaphore>) {
+        let mut wait = FIRST_WAIT;
+        while let Some((free, permit)) = self.room(limit).await {
+            match self.ask(runner, free).await {
+                Ok(Some(lease)) => {
+                    wait = FIRST_WAIT;
+                    self.events
+                        .send(Event::Received { job: lease.job.id.clone(), name: lease.job.name.clone() });
+                    if let Some(slot) = self.hold(&lease).await {
+                        self.spawn(runner, lease, Credit { slot, _limit: Some(permit) });
+                    }
+                }
+                Ok(None) if runner.source.is_exhausted() => return,
+                Ok(None) => {
+                    wait = FIRST_WAIT;
+                    tokio::task::yield_now().await;
+                }
+                Err(error) => {
+                    let (runner, error) = (runner.name.clone(), error.chain());
+                    self.events.send(Event::SourceFailed { runner, error, again_in: wait });
+                    self.pause(wait).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+            }
+        }
+    }
+
+    /// Waits for room; `None` when the loop takes no more jobs.
+    async fn room(&self, limit: &Arc<Semaphore>) -> Option<(usize, tokio::sync::OwnedSemaphorePermit)> {
+        let room = async {
+            let permit = Arc::clone(limit).acquire_owned().await.ok()?;
+            Some((self.slots.free().await, permit))
+        };
+        tokio::select! {
+            biased;
+            () = self.shutdown.reached(ShutdownLevel::Drain) => None,
+            room = room => room,
+        }
+    }
+
+    /// One request. It is stopped, not dropped, when the last slot is taken or the loop drains.
+    async fn ask(&self, runner: &RunnerConfig, free: usize) -> Result<Option<JobLease>> {
+        let stop = CancellationToken::new();
+        let request = runner.source.next(Capacity { free }, &stop);
+        tokio::pin!(request);
+        tokio::select! {
+            biased;
+            answer = &mut request => return answer,
+            () = self.slots.full() => {}
+            () = self.shutdown.reached(ShutdownLevel::Drain) => {}
+        }
+        stop.cancel();
+        request.await
+    }
+
+    /// Holds a job until it gets a slot, and tells its source meanwhile that it is not forgotten. A job that was
+    /// taken is run even while draining; under a sharper level it is ended here, and `None` is returned.
+    async fn hold(&self, lease: &JobLease) -> Option<Slot> {
+        let slot = self.slots.take();
+        tokio::pin!(slot);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.shutdown.reached(ShutdownLevel::Cancel(Duration::ZERO)) => break,
+                slot = &mut slot => return Some(slot),
+                () = time::sleep(HOLD_INTERVAL) => {
+                    // A source that does not answer now is asked again soon enough.
+                    drop(lease.report.heartbeat(JobState::Pending).await);
+                }
+            }
+        }
+        if self.shutdown.level() < ShutdownLevel::Leave {
+            // It was never accepted: where this does not arrive, the source hands it out again.
+            drop(lease.report.complete(&JobOutcome::Canceled, LogDigest::default()).await);
+        }
+        None
+    }
+
+    async fn pause(&self, wait: Duration) {
+        tokio::select! {
+            () = time::sleep(wait) => {}
+            () = self.shutdown.reached(ShutdownLevel::Drain) => {}
+        }
+    }
+}

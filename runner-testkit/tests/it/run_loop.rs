@@ -1,0 +1,228 @@
+//! The run loop: slots, credit, drain, stop, adoption, and the truth about every job.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use runner_core::{
+    Event, EventSink, FailureReason, JobEvent, JobOutcome, JobSpec, Runner, SavedLease, Secret,
+    run::{RunSummary, RunnerConfig, Shutdown, ShutdownLevel},
+};
+use runner_testkit::{FakeExecutor, FakeJob, ScriptedSource};
+
+fn jobs(names: &[&str]) -> Vec<JobSpec> {
+    names.iter().map(|name| JobSpec::new(*name, *name)).collect()
+}
+
+fn at_most(count: usize) -> NonZeroUsize {
+    NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN)
+}
+
+fn config(source: &Arc<ScriptedSource>, executor: &Arc<FakeExecutor>) -> RunnerConfig {
+    RunnerConfig::new("fake", Arc::clone(source) as _, Arc::clone(executor) as _)
+}
+
+fn reason(outcome: Option<JobOutcome>) -> Option<FailureReason> {
+    match outcome {
+        Some(JobOutcome::Failed(failure)) => Some(failure.reason),
+        _ => None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_outcome_is_reported_as_it_was() {
+    let source = ScriptedSource::new("fake", jobs(&["good", "bad", "unplaced", "lost"]));
+    let plan = [("bad", FakeJob::Fails(3)), ("unplaced", FakeJob::NeverStarts), ("lost", FakeJob::GetsLost)];
+    let executor = FakeExecutor::new(plan);
+    let summary = Runner::builder().runner(config(&source, &executor)).build().run(&Shutdown::new()).await;
+    assert_eq!(summary, RunSummary { succeeded: 1, failed: 3, ..RunSummary::default() });
+    assert_eq!(source.report("good").outcome(), Some(JobOutcome::Succeeded));
+    assert_eq!(source.report("bad").outcome(), Some(JobOutcome::script_failed(3)));
+    assert_eq!(reason(source.report("unplaced").outcome()), Some(FailureReason::RunnerSystemFailure));
+    assert!(source.report("unplaced").text().contains("failed to find a place for the job"));
+    assert_eq!(reason(source.report("lost").outcome()), Some(FailureReason::RunnerSystemFailure));
+    assert_eq!(executor.leftovers(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_jobs_run_at_once_than_there_are_slots() {
+    let names: Vec<String> = (0..20).map(|number| number.to_string()).collect();
+    let source = ScriptedSource::new("fake", names.iter().map(|name| JobSpec::new(name, name)));
+    let executor = FakeExecutor::new([]);
+    let runner = Runner::builder().concurrent(at_most(3)).runner(config(&source, &executor)).build();
+    assert_eq!(runner.run(&Shutdown::new()).await.succeeded, 20);
+    assert!(executor.most_at_once() <= 3, "{}", executor.most_at_once());
+    assert_eq!(executor.starts(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_runner_keeps_its_own_limit() {
+    let source = ScriptedSource::new("fake", jobs(&["1", "2", "3", "4"]));
+    let executor = FakeExecutor::new([]);
+    let limited =
+        RunnerConfig { limit: Some(at_most(1)), requests: at_most(2), ..config(&source, &executor) };
+    let runner = Runner::builder().concurrent(at_most(4)).runner(limited).build();
+    assert_eq!(runner.run(&Shutdown::new()).await.succeeded, 4);
+    assert_eq!(executor.most_at_once(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_waits_does_not_keep_another_from_the_only_slot() {
+    let (waiting, busy) = (ScriptedSource::open("waiting"), ScriptedSource::new("busy", jobs(&["1", "2"])));
+    let executor = FakeExecutor::new([]);
+    let runner =
+        Runner::builder().runner(config(&waiting, &executor)).runner(config(&busy, &executor)).build();
+    let shutdown = Shutdown::new();
+    let seen_both = async {
+        busy.report("2").ended().await;
+        shutdown.raise(ShutdownLevel::Drain);
+    };
+    let (summary, ()) = tokio::join!(runner.run(&shutdown), seen_both);
+    assert_eq!(summary.succeeded, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_comes_when_the_last_slot_is_taken_waits_and_then_runs() {
+    let (first, second) = (ScriptedSource::open("a"), ScriptedSource::open("b"));
+    let executor = FakeExecutor::new([("a", FakeJob::RunsUntilReleased), ("b", FakeJob::RunsUntilReleased)]);
+    let runner =
+        Runner::builder().runner(config(&first, &executor)).runner(config(&second, &executor)).build();
+    let shutdown = Shutdown::new();
+    let release = async {
+        while first.requests() + second.requests() < 2 {
+            tokio::task::yield_now().await;
+        }
+        for (source, job) in [(&first, "a"), (&second, "b")] {
+            source.push(JobSpec::new(job, job));
+            source.close();
+        }
+        executor.running(1).await;
+        tokio::time::sleep(Duration::from_mins(2)).await;
+        executor.release("a");
+        executor.release("b");
+        executor.started(2).await;
+        executor.release("a");
+        executor.release("b");
+    };
+    let (summary, ()) = tokio::join!(runner.run(&shutdown), release);
+    assert_eq!(summary.succeeded, 2);
+    assert_eq!(executor.most_at_once(), 1);
+    let heartbeats = first.report("a").heartbeats() + second.report("b").heartbeats();
+    assert!(heartbeats >= 3, "a held job is kept alive at its source: {heartbeats}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_takes_no_more_jobs_and_waits_for_those_that_run() {
+    let source = ScriptedSource::open("fake");
+    source.push(JobSpec::new("1", "running"));
+    let executor = FakeExecutor::new([("running", FakeJob::RunsUntilReleased)]);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&seen);
+    let events = EventSink::new(move |event| {
+        if let Event::Draining { running } = event {
+            sink.lock().unwrap().push(running);
+        }
+    });
+    let runner =
+        Runner::builder().concurrent(at_most(2)).runner(config(&source, &executor)).events(events).build();
+    let shutdown = Shutdown::new();
+    let drain = async {
+        executor.running(1).await;
+        shutdown.raise(ShutdownLevel::Drain);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        source.push(JobSpec::new("2", "late"));
+        executor.release("1");
+    };
+    let (summary, ()) = tokio::join!(runner.run(&shutdown), drain);
+    assert_eq!(summary, RunSummary { succeeded: 1, ..RunSummary::default() });
+    assert_eq!(executor.starts(), 1);
+    assert_eq!(*seen.lock().unwrap(), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_levels_stop_running_jobs() {
+    for (level, cancelled) in [
+        (ShutdownLevel::Cancel(Duration::from_mins(1)), true),
+        (ShutdownLevel::Abort, true),
+        (ShutdownLevel::Interrupt, false),
+    ] {
+        let source = ScriptedSource::open("fake");
+        source.push(JobSpec::new("1", "long"));
+        let executor = FakeExecutor::new([("long", FakeJob::RunsUntilStopped)]);
+        let runner = Runner::builder().runner(config(&source, &executor)).build();
+        let shutdown = Shutdown::new();
+        let stop = async {
+            executor.running(1).await;
+            shutdown.raise(level);
+        };
+        let (summary, ()) = tokio::join!(runner.run(&shutdown), stop);
+        assert_eq!((summary.canceled == 1, summary.failed == 1), (cancelled, !cancelled), "{level:?}");
+        assert_eq!(executor.leftovers(), []);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn leaving_stops_no_job() {
+    let source = ScriptedSource::open("fake");
+    source.push(JobSpec::new("1", "long"));
+    let executor = FakeExecutor::new([("long", FakeJob::RunsUntilStopped)]);
+    let runner = Runner::builder().runner(config(&source, &executor)).build();
+    let shutdown = Shutdown::new();
+    let leave = async {
+        executor.running(1).await;
+        shutdown.raise(ShutdownLevel::Leave);
+    };
+    let (summary, ()) = tokio::join!(runner.run(&shutdown), leave);
+    assert_eq!(summary, RunSummary { left: 1, ..RunSummary::default() });
+    assert_eq!(source.report("1").outcome(), None);
+    assert_eq!(executor.leftovers().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_of_an_earlier_process_are_adopted_and_not_started_again() {
+    let source = ScriptedSource::new("fake", []);
+    let executor = FakeExecutor::new([]);
+    for runner in ["fake", "another"] {
+        let job = Arc::new(JobSpec::new(runner, runner));
+        executor.leave_behind(SavedLease { runner: runner.into(), job, state: Secret::default() });
+    }
+    let summary = Runner::builder().runner(config(&source, &executor)).build().run(&Shutdown::new()).await;
+    assert_eq!(summary.succeeded, 1);
+    assert_eq!(executor.starts(), 0);
+    assert_eq!(source.report("fake").outcome(), Some(JobOutcome::Succeeded));
+    assert_eq!(source.report("another").outcome(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_fails_is_asked_again_later_each_time() {
+    let source = ScriptedSource::new("fake", jobs(&["1"]));
+    source.fail(3);
+    let waits = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&waits);
+    let events = EventSink::new(move |event| {
+        if let Event::SourceFailed { again_in, .. } = event {
+            sink.lock().unwrap().push(again_in.as_secs());
+        }
+    });
+    let executor = FakeExecutor::new([]);
+    let runner = Runner::builder().runner(config(&source, &executor)).events(events).build();
+    assert_eq!(runner.run(&Shutdown::new()).await.succeeded, 1);
+    assert_eq!(*waits.lock().unwrap(), [1, 2, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lowest_free_slot_is_used() {
+    let source = ScriptedSource::new("fake", jobs(&["1", "2", "3"]));
+    let slots = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&slots);
+    let events = EventSink::new(move |event| {
+        if let Event::Job { event: JobEvent::Starting { slot }, .. } = event {
+            sink.lock().unwrap().push(slot);
+        }
+    });
+    let executor = FakeExecutor::new([]);
+    Runner::builder().runner(config(&source, &executor)).events(events).build().run(&Shutdown::new()).await;
+    assert_eq!(*slots.lock().unwrap(), [0, 0, 0]);
+}
