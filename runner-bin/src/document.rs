@@ -180,7 +180,7 @@ impl Job {
             message,
             hint: entry.hint.clone(),
             allow_failure,
-            milliseconds: entry.started.is_some().then(|| Times::of(entry)),
+            milliseconds: entry.total.is_some().then(|| Times::of(entry)),
             log: entry.log_from(directory),
             artifacts: entry.artifacts.as_deref().map(|path| shown_from(directory, path)),
         }
@@ -191,7 +191,7 @@ impl Times {
     fn of(entry: &Entry) -> Self {
         let time = |phases: &[Phase]| milliseconds(entry.time_in(|phase| phases.contains(&phase)));
         Self {
-            queued: milliseconds(entry.queued.unwrap_or_default()),
+            queued: milliseconds(entry.queued),
             prepare: time(&[Phase::Prepare]),
             get_sources: time(&[Phase::GetSources]),
             cache: time(&[Phase::RestoreCache, Phase::SaveCache]),
@@ -214,14 +214,17 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::ledger::Role;
 
     #[test]
     fn a_run_is_one_document_with_all_that_is_known_of_each_job() {
         let start = Instant::now();
-        let mut ledger = Ledger::new([("unit".into(), "test".into()), ("deploy".into(), "deploy".into())]);
+        let role = |name: &str, stage: &str| Role { name: name.into(), stage: stage.into(), needs: None };
+        let mut ledger = Ledger::new([role("unit", "test"), role("deploy", "deploy")]);
         let unit = &mut ledger.entries[0];
-        unit.make_ready(start);
-        unit.start(start + Duration::from_millis(3));
+        unit.start(start);
+        unit.queued = Duration::from_millis(3);
+        unit.total = Some(Duration::from_millis(1080));
         let phase = |phase, milliseconds| PhaseRecord {
             phase,
             duration: Duration::from_millis(milliseconds),
@@ -234,9 +237,9 @@ mod tests {
             exit_code: Some(2),
             message: "exit code 2".into(),
         };
-        unit.end(Ending::Failed { failure, allowed: false }, start + Duration::from_millis(1083));
+        unit.state = State::Ended(Ending::Failed { failure, allowed: false });
         unit.log = Some("/p/.runner/logs/unit.log".into());
-        ledger.entries[1].end(Ending::Skipped("unit failed".into()), start);
+        ledger.entries[1].state = State::Ended(Ending::Skipped("unit failed".into()));
         let document =
             Document::of_run(&ledger, Duration::from_millis(1090), Path::new("/p"), vec!["a note".into()]);
         insta::assert_json_snapshot!(document, @r#"

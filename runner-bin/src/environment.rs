@@ -2,11 +2,12 @@
 //!
 //! A list of names that pass, not of names that do not. A job should do here what it does in CI, so nothing that only
 //! this shell has may decide about it: `CI_…` and `GIT_…` of a hook or of an outer pipeline, `BASH_ENV`, `PYTHONPATH`,
-//! what `cargo run` sets for its own child, or a token that makes a deployment work today and nowhere else. And a job
+//! what `cargo run` sets for its own child (`LD_LIBRARY_PATH` among it), or a token that makes a deployment work today and nowhere else. And a job
 //! that prints its environment must not print the user's secrets, which nobody could mask. What passes is what a
 //! person's tools need to be found and to reach the network. Anything else is given with `--variable NAME="$NAME"`.
 
 /// Names that pass.
+#[rustfmt::skip]
 const NAMES: &[&str] = &[
     // Who and where.
     "PATH",
@@ -39,9 +40,9 @@ const NAMES: &[&str] = &[
     "GIT_SSL_CAINFO",
     "CARGO_HTTP_CAINFO",
     "SSH_AUTH_SOCK",
-    // Where dynamic libraries and programs of package managers are.
-    "LD_LIBRARY_PATH",
-    "DYLD_FALLBACK_LIBRARY_PATH",
+    // Where package managers have put things.
+    
+    
     "NIX_PATH",
     "NIX_PROFILES",
     "NIX_SSL_CERT_FILE",

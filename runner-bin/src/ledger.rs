@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use runner_core::{Failure, JobEnd, JobOutcome, Phase, PhaseRecord};
+use runner_core::{Failure, JobEnd, Phase, PhaseRecord};
 use tokio::time::Instant;
 
 /// A job of the run and what is known of it.
@@ -15,15 +15,15 @@ pub(crate) struct Entry {
     pub(crate) name: String,
     /// Its stage.
     pub(crate) stage: String,
+    /// The jobs that it waits for; `None`: all of earlier stages.
+    pub(crate) needs: Option<Vec<String>>,
     /// What it does now, or what it came to.
     pub(crate) state: State,
-    /// Since when it could run and waits for a slot.
-    pub(crate) ready: Option<Instant>,
     /// When it was started.
     pub(crate) started: Option<Instant>,
-    /// How long it waited for a slot.
-    pub(crate) queued: Option<Duration>,
-    /// From its start to its end, in all.
+    /// How long it could have run, but no slot was free.
+    pub(crate) queued: Duration,
+    /// From its start to its end; `None` where it never ran.
     pub(crate) total: Option<Duration>,
     /// What its phases took.
     pub(crate) phases: Vec<PhaseRecord>,
@@ -38,8 +38,10 @@ pub(crate) struct Entry {
 /// What a job does, or what it came to.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum State {
-    /// It waits, for what is said.
-    Waiting(String),
+    /// It waits for other jobs.
+    Waiting,
+    /// It waits for a free slot.
+    Ready,
     /// It runs.
     Running {
         /// The phase that it is in, and since when.
@@ -89,35 +91,56 @@ impl Ending {
     }
 }
 
-/// All jobs of a run, in the order of the file.
+/// All jobs of a run, stage by stage.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ledger {
     /// The jobs.
     pub(crate) entries: Vec<Entry>,
 }
 
+/// A job as it stands in the pipeline.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Role {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its stage.
+    pub(crate) stage: String,
+    /// The jobs that it waits for; `None`: all of earlier stages.
+    pub(crate) needs: Option<Vec<String>>,
+}
+
 impl Ledger {
-    /// Jobs by name and stage, none of which has begun.
-    pub(crate) fn new(jobs: impl IntoIterator<Item = (String, String)>) -> Self {
-        let entry = |(name, stage)| Entry {
-            name,
-            stage,
-            state: State::Waiting(String::new()),
-            ready: None,
+    /// Jobs stage by stage, none of which has begun.
+    pub(crate) fn new(roles: impl IntoIterator<Item = Role>) -> Self {
+        let entry = |role: Role| Entry {
+            name: role.name,
+            stage: role.stage,
+            needs: role.needs,
+            state: State::Waiting,
             started: None,
-            queued: None,
+            queued: Duration::ZERO,
             total: None,
             phases: Vec::new(),
             hint: None,
             log: None,
             artifacts: None,
         };
-        Self { entries: jobs.into_iter().map(entry).collect() }
+        Self { entries: roles.into_iter().map(entry).collect() }
     }
 
-    /// The entry of the job called `name`.
-    pub(crate) fn find(&mut self, name: &str) -> Option<(usize, &mut Entry)> {
-        self.entries.iter_mut().enumerate().find(|(_, entry)| entry.name == name)
+    /// What a job that waits is waiting for, in a few words.
+    pub(crate) fn waits_for(&self, entry: &Entry) -> String {
+        let open = |other: &&Entry| !matches!(other.state, State::Ended(_));
+        match &entry.needs {
+            Some(needs) => {
+                let open = self.entries.iter().filter(open).filter(|other| needs.contains(&other.name));
+                open.map(|other| other.name.as_str()).collect::<Vec<_>>().join(", ")
+            }
+            None => {
+                let earlier = self.entries.iter().take_while(|other| other.stage != entry.stage);
+                earlier.filter(open).map(|other| format!("stage {}", other.stage)).next().unwrap_or_default()
+            }
+        }
     }
 
     /// Whether a job failed that may not, or was cancelled.
@@ -126,29 +149,24 @@ impl Ledger {
         self.entries.iter().any(fails)
     }
 
-    /// Settles what never began: the run is over.
+    /// Settles what never came to an end: the run is over.
     pub(crate) fn close(&mut self) {
         for entry in &mut self.entries {
-            if !matches!(entry.state, State::Ended(_)) {
-                entry.state = State::Ended(Ending::Canceled);
+            match entry.state {
+                State::Ended(_) => {}
+                State::Waiting => {
+                    entry.state = State::Ended(Ending::Skipped("waits for a job that starts by hand".into()));
+                }
+                State::Ready | State::Running { .. } => entry.state = State::Ended(Ending::Canceled),
             }
         }
     }
 }
 
 impl Entry {
-    /// It can run as soon as a slot is free.
-    pub(crate) fn make_ready(&mut self, now: Instant) {
-        self.ready.get_or_insert(now);
-        self.state = State::Waiting("a free slot".into());
-    }
-
     /// It was started; for a second time where it is retried.
     pub(crate) fn start(&mut self, now: Instant) {
-        if self.started.is_none() {
-            self.started = Some(now);
-            self.queued = Some(self.ready.map_or(Duration::ZERO, |ready| now.duration_since(ready)));
-        }
+        self.started.get_or_insert(now);
         self.phases.clear();
         self.state = State::Running { phase: None, waits_for: None };
     }
@@ -172,14 +190,6 @@ impl Entry {
         self.phases.clone_from(&end.phases);
     }
 
-    /// It ended.
-    pub(crate) fn end(&mut self, ending: Ending, now: Instant) {
-        if let Some(started) = self.started {
-            self.total = Some(now.duration_since(started));
-        }
-        self.state = State::Ended(ending);
-    }
-
     /// What the phases of which `belongs` is true took together.
     pub(crate) fn time_in(&self, belongs: impl Fn(Phase) -> bool) -> Duration {
         self.phases.iter().filter(|record| belongs(record.phase)).map(|record| record.duration).sum()
@@ -194,15 +204,4 @@ impl Entry {
 /// `path` as a person types it from `directory`.
 pub(crate) fn shown_from(directory: &Path, path: &Path) -> String {
     path.strip_prefix(directory).unwrap_or(path).display().to_string()
-}
-
-impl Ending {
-    /// What a job came to whose environment or source says `outcome`.
-    pub(crate) fn of(outcome: &JobOutcome, allowed: bool) -> Self {
-        match outcome {
-            JobOutcome::Succeeded => Self::Succeeded,
-            JobOutcome::Failed(failure) => Self::Failed { failure: failure.clone(), allowed },
-            JobOutcome::Canceled => Self::Canceled,
-        }
-    }
 }

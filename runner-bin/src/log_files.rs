@@ -1,12 +1,12 @@
 //! The logs of jobs as files, one per job, without colours.
 
 use std::{
-    collections::HashSet,
     io::{BufWriter, Write},
     path::{Path, PathBuf},
 };
 
 use fs_err::File;
+use runner_cache::name;
 
 /// One file per job. A file that cannot be written is said once, and stops nothing.
 #[derive(Debug)]
@@ -24,13 +24,10 @@ struct LogFile {
 impl LogFiles {
     /// Files in `directory`, named for the jobs.
     pub(crate) fn new<'a>(directory: &Path, names: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut taken = HashSet::new();
-        let file = |name: &str| {
-            let slug = slug(name);
-            let numbered = (2..).map(|number| format!("{slug}-{number}"));
-            let free = std::iter::once(slug.clone()).chain(numbered).find(|slug| taken.insert(slug.clone()));
-            let path = directory.join(format!("{}.log", free.unwrap_or(slug)));
-            LogFile { path, writer: None, failed: false }
+        let file = |name: &str| LogFile {
+            path: directory.join(format!("{}.log", name::folder(name))),
+            writer: None,
+            failed: false,
         };
         Self { files: names.into_iter().map(file).collect() }
     }
@@ -68,46 +65,9 @@ impl LogFile {
     }
 }
 
-/// `name` as the name of a file: short, without separators, without a dot at its start.
-pub(crate) fn slug(name: &str) -> String {
-    const LONGEST: usize = 60;
-    let mut slug = String::new();
-    for letter in name.chars() {
-        let kept = if letter.is_alphanumeric() || "_.-".contains(letter) { letter } else { '-' };
-        if !(kept == '-' && slug.ends_with('-')) {
-            slug.push(kept);
-        }
-        if slug.len() >= LONGEST {
-            break;
-        }
-    }
-    let slug = slug.trim_start_matches(['-', '.']).trim_end_matches('-');
-    if slug.is_empty() { "job".to_owned() } else { slug.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn odd_names_make_harmless_files_that_differ() {
-        let names = ["unit: [3.12, linux]", "../../etc/passwd", "..", "", "a/b", "a b", "a:b"];
-        let files = LogFiles::new(Path::new("logs"), names);
-        let paths: Vec<_> = files.files.iter().map(|file| file.path.to_str().unwrap()).collect();
-        assert_eq!(
-            paths,
-            [
-                "logs/unit-3.12-linux.log",
-                "logs/etc-passwd.log",
-                "logs/job.log",
-                "logs/job-2.log",
-                "logs/a-b.log",
-                "logs/a-b-2.log",
-                "logs/a-b-3.log"
-            ]
-        );
-        assert!(slug(&"ä".repeat(500)).len() <= 62);
-    }
 
     #[test]
     fn a_log_that_cannot_be_written_is_said_once() {

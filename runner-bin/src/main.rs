@@ -10,6 +10,7 @@ mod graph;
 mod hint;
 mod ledger;
 mod log_files;
+mod narrator;
 mod summary;
 mod view;
 

@@ -96,7 +96,7 @@ fn remark(entry: &Entry, ending: &Ending) -> String {
     match ending {
         Ending::Skipped(why) => tame(why),
         Ending::Manual => format!("starts by hand: runner exec {}", quoted(&entry.name)),
-        Ending::Canceled if entry.started.is_none() => "not started".into(),
+        Ending::Canceled if entry.total.is_none() => "not started".into(),
         Ending::Failed { allowed: true, .. } => "allowed to fail".into(),
         Ending::Succeeded | Ending::Failed { .. } | Ending::Canceled => {
             let phases = entry.phases.iter().filter(|record| record.duration >= WORTH_TELLING);

@@ -2,6 +2,7 @@ use runner_core::{Failure, FailureReason, Phase, PhaseRecord, Usage};
 use tokio::time::Instant;
 
 use super::*;
+use crate::ledger::Role;
 
 fn phase(phase: Phase, milliseconds: u64) -> PhaseRecord {
     PhaseRecord { phase, duration: Duration::from_millis(milliseconds), usage: Usage::default() }
@@ -20,11 +21,13 @@ fn ledger() -> Ledger {
     let start = Instant::now();
     let jobs = ["lint", "unit: [3.12]", "flaky", "build", "deploy", "release it"];
     let stages = ["test", "test", "test", "build", "deploy", "deploy"];
-    let mut ledger = Ledger::new(jobs.into_iter().zip(stages).map(|(job, stage)| (job.into(), stage.into())));
+    let role = |(job, stage): (&str, &str)| Role { name: job.into(), stage: stage.into(), needs: None };
+    let mut ledger = Ledger::new(jobs.into_iter().zip(stages).map(role));
     let end = |entry: &mut Entry, ending, milliseconds| {
         entry.start(start);
         entry.phases = vec![phase(Phase::GetSources, 20), phase(Phase::Script, milliseconds - 20)];
-        entry.end(ending, start + Duration::from_millis(milliseconds));
+        entry.total = Some(Duration::from_millis(milliseconds));
+        entry.state = State::Ended(ending);
     };
     let [lint, unit, flaky, build, deploy, release] = &mut ledger.entries[..] else { panic!() };
     end(lint, Ending::Succeeded, 1200);
@@ -33,8 +36,8 @@ fn ledger() -> Ledger {
     unit.hint = Some("pytest is not on this machine".into());
     end(flaky, failed(3, true), 40);
     end(build, Ending::Canceled, 400);
-    deploy.end(Ending::Skipped("unit: [3.12] failed".into()), start);
-    release.end(Ending::Manual, start);
+    deploy.state = State::Ended(Ending::Skipped("unit: [3.12] failed".into()));
+    release.state = State::Ended(Ending::Manual);
     ledger
 }
 

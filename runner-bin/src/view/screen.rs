@@ -139,9 +139,10 @@ impl Screen {
         }
     }
 
-    /// One line of ours.
-    pub(crate) fn line(&mut self, text: &str) {
-        push_line(&mut self.lines, format_args!("{text}"));
+    /// One line of ours that belongs to no job.
+    pub(crate) fn note(&mut self, text: &str) {
+        let head = self.palette.paint(Color::Warning, "note:");
+        push_line(&mut self.lines, format_args!("{head} {}", tame(text)));
     }
 
     /// The lines that came since the last call, each with its end.

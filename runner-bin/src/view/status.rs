@@ -35,7 +35,7 @@ pub(super) fn lines(
     let most = (room.height / 3).clamp(1, 12);
     let of = |is: fn(&State) -> bool| ledger.entries.iter().enumerate().filter(move |(_, it)| is(&it.state));
     let running: Vec<_> = of(|state| matches!(state, State::Running { .. })).collect();
-    let waiting: Vec<_> = of(|state| matches!(state, State::Waiting(_))).collect();
+    let waiting: Vec<_> = of(|state| matches!(state, State::Waiting | State::Ready)).collect();
     let done = ledger.entries.len() - running.len() - waiting.len();
     let widest =
         running.iter().chain(&waiting).map(|(_, entry)| measure_text_width(&tame(&entry.name))).max();
@@ -56,10 +56,9 @@ pub(super) fn lines(
         ));
     }
     for (index, entry) in &waiting {
-        if let State::Waiting(what) = &entry.state {
-            let what = if what.is_empty() { "waits".to_owned() } else { format!("waits for {what}") };
-            lines.push(format!("   {}  {}", name(*index, entry), palette.paint(Color::Dim, what)));
-        }
+        let what = if entry.state == State::Ready { "a free slot".into() } else { ledger.waits_for(entry) };
+        let what = if what.is_empty() { "waits".to_owned() } else { format!("waits for {}", tame(&what)) };
+        lines.push(format!("   {}  {}", name(*index, entry), palette.paint(Color::Dim, what)));
     }
     if lines.len() > most {
         let left_out = lines.len() - most + 1;

@@ -1,6 +1,7 @@
 use runner_core::{Failure, FailureReason, Phase};
 
 use super::*;
+use crate::ledger::Role;
 
 const SECTION: &str = "section_start:1:step_script\r\x1b[0K\x1b[36;1mExecuting the script\x1b[0;m\n";
 
@@ -85,13 +86,16 @@ fn odd_names_neither_break_lines_nor_steer_the_terminal() {
 #[test]
 fn the_area_says_what_runs_and_what_waits_for_what() {
     let start = Instant::now();
-    let jobs = ["build", "lint", "deploy"].map(|name| (name.to_owned(), "stage".to_owned()));
-    let mut ledger = Ledger::new(jobs);
+    let role = |name: &str, needs: &[&str]| Role {
+        name: name.into(),
+        stage: "stage".into(),
+        needs: Some(needs.iter().copied().map(str::to_owned).collect()),
+    };
+    let mut ledger = Ledger::new([role("build", &[]), role("lint", &[]), role("deploy", &["build", "lint"])]);
     let mut screen = Screen::new(["build", "lint", "deploy"], Palette::new(false), true, start);
     ledger.entries[0].start(start);
     ledger.entries[0].enter(Phase::Script, start + seconds(2));
     ledger.entries[1].start(start + seconds(9));
-    ledger.entries[2].state = State::Waiting("build, lint".into());
     screen.log(0, b"done\nDownloading\t45%\r", start + seconds(8));
     let area = screen.area(&ledger, Room { width: 70, height: 24 }, start + seconds(10));
     insta::assert_snapshot!(area.join("\n"), @r"
@@ -111,8 +115,8 @@ fn the_area_says_what_runs_and_what_waits_for_what() {
 #[test]
 fn the_area_is_gone_when_all_have_ended() {
     let start = Instant::now();
-    let mut ledger = Ledger::new([("a".to_owned(), "test".to_owned())]);
+    let mut ledger = Ledger::new([Role { name: "a".into(), ..Role::default() }]);
     let screen = Screen::new(["a"], Palette::new(false), true, start);
-    ledger.entries[0].end(Ending::Succeeded, start);
+    ledger.entries[0].state = State::Ended(Ending::Succeeded);
     assert!(screen.area(&ledger, Room { width: 80, height: 24 }, start).is_empty());
 }
