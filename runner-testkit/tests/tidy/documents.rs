@@ -95,6 +95,40 @@ fn resolved(folder: &str, target: &str) -> String {
     parts.join("/")
 }
 
+/// Lines of a document with more than one sentence. Tables, headings and code are left alone.
+pub(crate) fn crowded_lines(file: &File) -> Vec<Offence> {
+    if file.extension() != Some("md") {
+        return Vec::new();
+    }
+    let mut is_code = false;
+    let mut offences = Vec::new();
+    for (index, line) in file.text.lines().enumerate() {
+        if line.trim_start().starts_with("```") {
+            is_code = !is_code;
+        } else if !is_code && !line.starts_with(['|', '#', ' ']) && has_two_sentences(line) {
+            offences.push(Offence::at(&file.path, index + 1, "begin each sentence on a line of its own"));
+        }
+    }
+    offences
+}
+
+fn has_two_sentences(line: &str) -> bool {
+    // Text in backticks may hold anything; what is left of a number is "1".
+    let text: Vec<_> = line.split('`').step_by(2).collect();
+    let text = text.join("x");
+    let mut letters =
+        text.trim_start_matches(|letter: char| letter.is_ascii_digit()).chars().skip(2).peekable();
+    while let Some(letter) = letters.next() {
+        if !".!?".contains(letter) || letters.next_if_eq(&' ').is_none() {
+            continue;
+        }
+        if letters.peek().is_some_and(|next| next.is_uppercase()) {
+            return true;
+        }
+    }
+    false
+}
+
 /// Paths that exist only where the file was written.
 pub(crate) fn machine_paths(file: &File) -> Vec<Offence> {
     // Written in two halves, or this file would be an offence itself.
@@ -167,6 +201,19 @@ mod tests {
         let text = "[a](b.md) [c](../README.md#top) [d](https://example.invalid) [e](#here)\n[f](missing.md)";
         let tree = Tree::of(&[("docs/a.md", text), ("docs/b.md", ""), ("README.md", "")]);
         assert_eq!(shown(&dead_links(&tree)), ["docs/a.md:2: there is no file `docs/missing.md`"]);
+    }
+
+    #[test]
+    fn two_sentences_on_a_line_are_found() {
+        let check = |text: &str| crowded_lines(&File { path: "a.md".into(), text: text.into() }).len();
+        for text in ["One. Two.", "- One `a`. Two.", "1. One! Two.", "Is it `x`? It is."] {
+            assert_eq!(check(text), 1, "{text}");
+        }
+        for text in
+            ["1. One.", "One, version 1.5, `A. B` too.", "| a. B |", "```text\nOne. Two.\n```", "# 1. Title"]
+        {
+            assert_eq!(check(text), 0, "{text}");
+        }
     }
 
     #[test]

@@ -37,6 +37,11 @@ fn no_module_has_a_name_that_says_nothing() -> Verdict {
 }
 
 #[test]
+fn each_crate_has_one_binary_of_integration_tests() -> Verdict {
+    judge(|tree| tree.rust().filter_map(sources::lone_integration_test).collect())
+}
+
+#[test]
 fn every_note_of_work_left_names_its_issue() -> Verdict {
     judge(|tree| tree.files().iter().flat_map(sources::note_without_issue).collect())
 }
@@ -89,6 +94,11 @@ fn the_architecture_lists_every_decision() -> Verdict {
 #[test]
 fn every_link_between_documents_leads_somewhere() -> Verdict {
     judge(documents::dead_links)
+}
+
+#[test]
+fn every_sentence_of_a_document_has_its_line() -> Verdict {
+    judge(|tree| tree.files().iter().flat_map(documents::crowded_lines).collect())
 }
 
 #[test]

@@ -46,6 +46,13 @@ pub(crate) fn empty_name(file: &File) -> Option<Offence> {
     Some(Offence::at(&file.path, 1, advice))
 }
 
+/// Integration tests that are a binary of their own: each costs a link, and together they share nothing.
+pub(crate) fn lone_integration_test(file: &File) -> Option<Offence> {
+    let (_, inner) = file.path.split_once("/tests/").filter(|(folder, _)| !folder.contains('/'))?;
+    let advice = "make it a module of `tests/it/main.rs`";
+    (!inner.contains('/')).then(|| Offence::at(&file.path, 1, advice))
+}
+
 /// Notes of work left that name no issue: `TODO(#123)` is the form.
 pub(crate) fn note_without_issue(file: &File) -> Vec<Offence> {
     let comments = match file.extension() {
@@ -167,6 +174,16 @@ mod tests {
             assert!(empty_name(&file(path, "")).is_some(), "{path}");
         }
         assert_eq!(empty_name(&file("a/src/model.rs", "")), None);
+    }
+
+    #[test]
+    fn an_integration_test_of_its_own_is_found() {
+        assert!(lone_integration_test(&file("runner-core/tests/log.rs", "")).is_some());
+        for path in
+            ["runner-core/tests/it/log.rs", "runner-core/src/tests/log.rs", "examples/pipelines/a/tests/b.rs"]
+        {
+            assert_eq!(lone_integration_test(&file(path, "")), None, "{path}");
+        }
     }
 
     #[test]
