@@ -1,1 +1,5 @@
 //! What the benchmarks share.
+
+pub mod floor;
+pub mod masking_corpus;
+pub mod project;

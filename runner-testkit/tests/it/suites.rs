@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use runner_core::{
-    JobOutcome, JobReport, JobSource, JobSpec, Result,
+    Capacity, JobOutcome, JobQueue, JobReport, JobSource, JobSpec, Result,
     outcome::LogDigest,
     source::{Completion, JobState, LogAck, LogReply, Wish},
 };
 use runner_testkit::{RecordingReport, ScriptedSource, report_suite, source_suite};
+use tokio_util::sync::CancellationToken;
 
 #[derive(Debug)]
 struct Scripted;
@@ -24,6 +25,52 @@ impl source_suite::Harness for Scripted {
 #[tokio::test]
 async fn the_scripted_source_keeps_the_promises_of_a_source() {
     source_suite::check(&Scripted).await.unwrap();
+}
+
+#[derive(Debug)]
+struct Queue;
+
+#[async_trait]
+impl source_suite::Harness for Queue {
+    async fn source(&self, count: usize) -> Arc<dyn JobSource> {
+        let queue = JobQueue::new("queue", |_, _| {});
+        for id in 0..count {
+            queue.push(JobSpec::new(id.to_string(), "job"));
+        }
+        queue.close();
+        queue
+    }
+}
+
+#[tokio::test]
+async fn the_queue_keeps_the_promises_of_a_source_but_for_resuming() {
+    let broken = source_suite::check(&Queue).await.unwrap_err();
+    assert_eq!(broken.0.len(), 1, "{broken:?}");
+    assert!(broken.0[0].starts_with("a stored lease resumes the same job"), "{broken:?}");
+}
+
+#[derive(Debug, Default)]
+struct QueueReports(Arc<Mutex<Vec<u8>>>);
+
+#[async_trait]
+impl report_suite::Harness for QueueReports {
+    async fn report(&self) -> Arc<dyn JobReport> {
+        self.0.lock().unwrap().clear();
+        let log = Arc::clone(&self.0);
+        let queue = JobQueue::new("queue", move |_, bytes| log.lock().unwrap().extend_from_slice(bytes));
+        queue.push(JobSpec::new("1", "job"));
+        let lease = queue.next(Capacity { free: 1 }, &CancellationToken::new()).await.unwrap().unwrap();
+        lease.report
+    }
+
+    async fn applied(&self) -> Vec<u8> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test]
+async fn reports_of_the_queue_keep_the_promises_of_a_report() {
+    report_suite::check(&QueueReports::default()).await.unwrap();
 }
 
 #[derive(Debug, Default)]
