@@ -1,1 +1,0 @@
-//! Programs that embed the runner: see the `.rs` files beside `Cargo.toml`.
