@@ -6,13 +6,36 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use runner_core::{
-    ArtifactStore, CacheBackend, CacheScope, EventSink, JobOutcome, JobSpec, PhaseRecord, log::JobLog,
+    ArtifactStore, CacheBackend, CacheScope, EventSink, FailureReason, JobOutcome, JobSpec, PhaseRecord,
+    log::JobLog,
 };
 
 use crate::host::Host;
 
+mod attempts;
+mod clone_path;
+mod colour;
+mod course;
+mod duration;
+mod environment;
+mod files;
+mod git;
+mod git_config;
+mod large_files;
+mod limit;
+mod phases;
+mod process;
+mod remote;
+mod repository;
+mod script;
+mod shell;
+mod sources;
+mod steps;
 pub mod stop;
+mod submodules;
+mod wishes;
 
+use course::Course;
 pub use stop::{StopReceiver, StopSender, stop_channel};
 
 /// Everything that the phases of a job need.
@@ -111,12 +134,24 @@ pub struct EngineEnd {
 
 impl Engine {
     /// Runs the job to its end, and ends every process of it. Never fails: what goes wrong is the outcome.
-    #[expect(clippy::unused_async, reason = "the phases are asynchronous")]
-    pub async fn run(self) -> EngineEnd {
-        EngineEnd {
-            outcome: JobOutcome::failed(runner_core::FailureReason::RunnerSystemFailure, "not implemented"),
-            script_begun: false,
-            phases: Vec::new(),
+    pub async fn run(mut self) -> EngineEnd {
+        let mut course = Course::default();
+        phases::work(&mut self, &mut course).await;
+        phases::clean_up(&self, &mut course).await;
+        let outcome = course.outcome();
+        self.log.line(&farewell(&outcome)).await;
+        EngineEnd { outcome, script_begun: course.script_begun, phases: course.into_phases() }
+    }
+}
+
+/// The last line of a job's log.
+fn farewell(outcome: &JobOutcome) -> String {
+    match outcome {
+        JobOutcome::Succeeded => colour::good("Job succeeded"),
+        JobOutcome::Canceled => colour::error("Job failed: canceled"),
+        JobOutcome::Failed(failure) if failure.reason == FailureReason::RunnerSystemFailure => {
+            colour::error(&format!("Job failed (system failure): {}", failure.message))
         }
+        JobOutcome::Failed(failure) => colour::error(&format!("Job failed: {}", failure.message)),
     }
 }

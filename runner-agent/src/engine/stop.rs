@@ -58,6 +58,11 @@ impl StopReceiver {
         self.0.borrow().map(|wish| wish.first)
     }
 
+    /// Whether the job is to stop so that not even `after_script` runs.
+    pub(crate) fn is_sharp(&self) -> bool {
+        matches!(self.current(), Some(Stop::Interrupt | Stop::Abort))
+    }
+
     /// Waits until the job is to stop more sharply than `known`. Cancel safe.
     pub async fn sharper_than(&mut self, known: Option<Stop>) -> Stop {
         loop {

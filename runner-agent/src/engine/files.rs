@@ -1,0 +1,109 @@
+//! Work on the file system, off the threads that must not block.
+
+use std::{io, os::unix::fs::PermissionsExt, path::Path};
+
+use fs_err::{self as fs, os::unix::fs::OpenOptionsExt};
+use runner_core::{Error, ErrorKind, Result};
+
+/// Does `work` where it may block. `operation` completes "failed to …".
+pub(crate) async fn blocking<T: Send + 'static>(
+    operation: &'static str,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(|cause| Error::new(kind_of(&cause), operation).because(cause)),
+        Err(cause) => Err(Error::new(ErrorKind::Internal, operation).because(cause)),
+    }
+}
+
+fn kind_of(error: &io::Error) -> ErrorKind {
+    match error.kind() {
+        io::ErrorKind::NotFound => ErrorKind::NotFound,
+        io::ErrorKind::PermissionDenied => ErrorKind::Unauthorized,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Exhausted,
+        _ => ErrorKind::Internal,
+    }
+}
+
+/// Writes a file that only its owner can read, in place of what is there.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    // What an earlier job left there may be a link to somewhere else, or not ours to open.
+    remove(path)?;
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    io::Write::write_all(&mut file, content)
+}
+
+/// Removes what is at `path`, if anything is; links are not followed.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if is_absent(&error) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if metadata.is_dir() { remove_tree(path) } else { fs::remove_file(path) }
+}
+
+/// Removes everything in the directory at `path`, and makes it where it is missing.
+pub(crate) fn clear(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => {}
+        Ok(_) => fs::remove_file(path)?,
+        Err(error) if is_absent(&error) => {}
+        Err(error) => return Err(error),
+    }
+    fs::create_dir_all(path)?;
+    for entry in fs::read_dir(path)? {
+        remove(&entry?.path())?;
+    }
+    Ok(())
+}
+
+/// Removes a tree, also where directories in it are not writable, as Go's module cache makes them.
+fn remove_tree(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            for entry in walkdir::WalkDir::new(path).into_iter().filter_map(Result::ok) {
+                if entry.file_type().is_dir() {
+                    fs::set_permissions(entry.path(), PermissionsExt::from_mode(0o700))?;
+                }
+            }
+            fs::remove_dir_all(path)
+        }
+        done => done,
+    }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clearing_keeps_the_directory_and_what_links_point_to() {
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("kept"), "x").unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let locked = place.path().join("a/locked");
+        fs::create_dir_all(&locked).unwrap();
+        fs::write(locked.join("file"), "x").unwrap();
+        fs::set_permissions(&locked, PermissionsExt::from_mode(0o500)).unwrap();
+        fs_err::os::unix::fs::symlink(outside.path(), place.path().join("link")).unwrap();
+        clear(place.path()).unwrap();
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+        assert!(outside.path().join("kept").exists());
+    }
+
+    #[test]
+    fn a_private_file_replaces_a_link_instead_of_following_it() {
+        let place = tempfile::tempdir().unwrap();
+        let (target, link) = (place.path().join("target"), place.path().join("link"));
+        fs::write(&target, "old").unwrap();
+        fs_err::os::unix::fs::symlink(&target, &link).unwrap();
+        write_private(&link, b"new").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"old");
+        assert_eq!(fs::metadata(&link).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
