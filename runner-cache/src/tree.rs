@@ -134,11 +134,26 @@ impl TreeWriter {
         Ok(())
     }
 
-    /// Writes a file of exactly `size` bytes. Returns how many that were.
+    /// Writes a file of exactly `size` bytes.
     ///
     /// # Errors
     /// [`TreeError::Size`] where `content` has another size; else as [`folder`](Self::folder).
     pub fn file(
+        &mut self,
+        path: &Path,
+        attributes: Attributes,
+        size: u64,
+        content: &mut dyn Read,
+    ) -> Result<(), TreeError> {
+        let written = self.file_up_to(path, attributes, size, content)?;
+        if written < size { Err(TreeError::Size { path: path.to_owned() }) } else { Ok(()) }
+    }
+
+    /// Writes a file of at most `size` bytes. Returns how many it has.
+    ///
+    /// # Errors
+    /// [`TreeError::Size`] where `content` has more; else as [`folder`](Self::folder).
+    pub fn file_up_to(
         &mut self,
         path: &Path,
         attributes: Attributes,
@@ -162,9 +177,6 @@ impl TreeWriter {
                 return Err(TreeError::Size { path: path.to_owned() });
             }
             file.write_all(bytes)?;
-        }
-        if written < size {
-            return Err(TreeError::Size { path: path.to_owned() });
         }
         file.set_permissions(Permissions::from_mode(attributes.mode & 0o777))?;
         if let Some(modified) = attributes.modified {

@@ -68,7 +68,7 @@ fn write_entry(mut entry: Entry<'_, impl Read>, writer: &mut TreeWriter) -> Resu
     let attributes = Attributes { mode: entry.header().mode()?, modified: modified(&mut entry)? };
     let target = entry.link_name_bytes().map(std::borrow::Cow::into_owned).unwrap_or_default();
     match entry.header().entry_type() {
-        EntryType::Regular => writer.file(&path, attributes, entry.size(), &mut entry).map(drop),
+        EntryType::Regular => writer.file(&path, attributes, entry.size(), &mut entry),
         EntryType::Directory => writer.folder(&path, attributes),
         EntryType::Symlink => writer.symbolic_link(&path, &target),
         EntryType::Link => writer.hard_link(&path, &relative_path(&target)?),

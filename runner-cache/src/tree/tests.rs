@@ -34,7 +34,7 @@ impl Place {
     }
 }
 
-fn write(writer: &mut TreeWriter, path: &str, text: &str) -> Result<u64, TreeError> {
+fn write(writer: &mut TreeWriter, path: &str, text: &str) -> Result<(), TreeError> {
     writer.file(Path::new(path), FILE, text.len() as u64, &mut text.as_bytes())
 }
 

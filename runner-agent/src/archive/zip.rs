@@ -1,0 +1,118 @@
+//! A zip archive, written as a stream.
+
+use std::{
+    fs::Metadata,
+    io::{self, Write},
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use runner_cache::blocking::Interrupt;
+use zip::{
+    CompressionMethod, ZipWriter,
+    result::ZipError,
+    write::{FullFileOptions, StreamWriter},
+};
+
+use super::{Level, clock::dos_time, pack::copy};
+
+/// From here on sizes take the 64-bit form; with room for what deflate adds to what it cannot compress.
+const LARGE: u64 = 0xF000_0000;
+const LINK: u32 = 0o120_000;
+const FILE: u32 = 0o100_000;
+/// The mark of a folder for readers that know no Unix modes.
+const DOS_FOLDER: u32 = 0x10;
+
+pub(super) fn write(
+    output: &mut impl Write,
+    folder: &Path,
+    files: &[PathBuf],
+    level: Level,
+    interrupt: &Interrupt,
+) -> io::Result<()> {
+    let mut packer = Packer { zip: ZipWriter::new_stream(output), folder, level, interrupt };
+    for path in files {
+        packer.add(path)?;
+    }
+    packer.zip.finish().map_err(into_io)?.into_inner().flush()
+}
+
+struct Packer<'a, W: Write> {
+    zip: ZipWriter<StreamWriter<W>>,
+    folder: &'a Path,
+    level: Level,
+    interrupt: &'a Interrupt,
+}
+
+impl<W: Write> Packer<'_, W> {
+    fn add(&mut self, path: &Path) -> io::Result<()> {
+        self.interrupt.check()?;
+        let place = self.folder.join(path);
+        let found = match fs_err::symlink_metadata(&place) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
+            found => found?,
+        };
+        let name = path.as_os_str().as_bytes();
+        let kind = found.file_type();
+        if kind.is_symlink() {
+            let options = stored(&found)?.external_attributes((LINK | 0o777) << 16);
+            self.start(name, options)?;
+            self.zip.write_all(fs_err::read_link(&place)?.as_os_str().as_bytes())
+        } else if kind.is_dir() {
+            let name = [name, b"/"].concat();
+            // Without the bits for "folder", which would have the writer go back in the stream; the slash says it.
+            let options = stored(&found)?.external_attributes(mode(&found, 0) | DOS_FOLDER);
+            self.start(&name, options)
+        } else if kind.is_file() {
+            self.file(name, &place, &found)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn file(&mut self, name: &[u8], place: &Path, found: &Metadata) -> io::Result<()> {
+        let file = match fs_err::File::open(place) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
+            file => file?,
+        };
+        let options = stored(found)?.external_attributes(mode(found, FILE)).large_file(found.len() >= LARGE);
+        let level = self.level.deflate();
+        self.start(
+            name,
+            match level {
+                0 => options,
+                _ if found.len() == 0 => options,
+                level => options
+                    .compression_method(CompressionMethod::Deflated)
+                    .compression_level(Some(i64::from(level))),
+            },
+        )?;
+        copy(file, found.len(), &mut self.zip, self.interrupt)
+    }
+
+    fn start(&mut self, name: &[u8], options: FullFileOptions<'_, '_>) -> io::Result<()> {
+        self.zip.start_file_with_options(options.name(name)).map_err(into_io)
+    }
+}
+
+fn mode(found: &Metadata, kind: u32) -> u32 {
+    (kind | (found.mode() & 0o777)) << 16
+}
+
+fn stored(found: &Metadata) -> io::Result<FullFileOptions<'static, 'static>> {
+    let options = FullFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .system(zip::System::Unix)
+        .last_modified_time(dos_time(found.mtime()));
+    match u32::try_from(found.mtime()) {
+        Ok(seconds) => options.with_extended_timestamp(Some(seconds), None, None).map_err(into_io),
+        Err(_) => Ok(options),
+    }
+}
+
+fn into_io(error: ZipError) -> io::Error {
+    match error {
+        ZipError::Io(cause) => cause,
+        error => io::Error::other(error),
+    }
+}
