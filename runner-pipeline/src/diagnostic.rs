@@ -2,6 +2,12 @@
 
 use std::fmt;
 
+pub(crate) mod mistakes;
+mod nearest;
+
+pub(crate) use mistakes::Mistakes;
+pub(crate) use nearest::nearest;
+
 /// One mistake, or one remark, and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {

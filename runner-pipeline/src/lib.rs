@@ -2,12 +2,16 @@
 
 pub mod diagnostic;
 pub mod dotenv;
+mod expand;
 mod expression;
 pub mod pipeline;
 pub mod predefined;
 pub mod repository;
+mod rules;
 pub mod snapshot;
 pub mod source;
+mod syntax;
+pub mod variables_file;
 mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
@@ -18,3 +22,4 @@ pub use snapshot::Snapshot;
 pub use source::{
     ArtifactFactory, JobProgress, JobStatus, PipelineOutput, PipelineRun, PipelineSource, SelectionError,
 };
+pub use variables_file::parse_variables;

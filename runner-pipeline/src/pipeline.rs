@@ -4,7 +4,10 @@ use std::{fmt, sync::Arc};
 
 use runner_core::job::{JobSpec, Variables};
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::{
+    diagnostic::{Diagnostic, Diagnostics, Mistakes},
+    expand, yaml,
+};
 
 /// A pipeline for one event: everything of the file is merged, checked and decided.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -159,6 +162,11 @@ pub trait TreeDigest: Send + Sync {
 /// # Errors
 /// All mistakes of the file at once, in the order of their places. What is not supported yet counts as one.
 pub fn parse(file_name: &str, text: &str, context: &Context) -> Result<Pipeline, Diagnostics> {
-    let _ = (file_name, text, context);
-    Ok(Pipeline::default())
+    let mistakes = Mistakes::new(file_name, text);
+    let root = yaml::load(text, &mistakes);
+    let pipeline = match root.as_ref().and_then(|root| root.as_map()) {
+        Some(file) => expand::pipeline(file, context, &mistakes),
+        None => Pipeline::default(),
+    };
+    mistakes.finish().map(|notes| Pipeline { notes, ..pipeline })
 }
