@@ -5,6 +5,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use runner_core::{Result, Usage};
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 /// Starts processes and ends all of them.
@@ -35,7 +36,7 @@ pub trait Host: Send + Sync + fmt::Debug {
 }
 
 /// What to start.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command {
     /// The program: a path, or a name that is looked up on the `PATH` of `environment`.
     pub program: String,
@@ -73,7 +74,7 @@ pub enum ProcessEvent {
 }
 
 /// How a process ended, and what it used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessEnd {
     /// How it ended.
     pub exit: Exit,
@@ -82,7 +83,7 @@ pub struct ProcessEnd {
 }
 
 /// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Exit {
     /// With a code.
     Code(i32),
@@ -101,7 +102,7 @@ impl Exit {
 }
 
 /// What can be sent to a process's group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ProcessSignal {
     /// Please end.
     Terminate,
@@ -125,6 +126,6 @@ impl Process {
     /// Sends a signal to the process's group. One that has ended ignores it.
     pub fn signal(&self, signal: ProcessSignal) {
         // A host that is gone has ended the process, or closes the events.
-        drop(self.signals.send(signal));
+        self.signals.send(signal).ok();
     }
 }

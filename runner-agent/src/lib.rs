@@ -1,4 +1,6 @@
 //! Runs the phases of one CI job where the job runs, and the local executor on top of it.
 
+pub mod archive;
 pub mod engine;
 pub mod host;
+pub mod supervise;
