@@ -138,14 +138,14 @@ async fn ends_are_told_as_they_are() {
 async fn a_process_starts_as_from_a_fresh_shell() {
     let host = host().unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let mut command = shell("pwd; cat; echo in=$?; env | sort; cat /proc/self/stat | cut -d' ' -f5; echo $$");
+    let mut command = shell("pwd; cat; echo in=$?; printenv GREETING; env; cat /proc/self/stat | cut -d' ' -f5; echo $$");
     command.directory = directory.path().canonicalize().unwrap();
     command.environment.push(("GREETING".into(), "hello\nworld".into()));
     let mut process = host.start(command).await.unwrap();
     let (output, _) = until_end(&mut process).await.unwrap();
     let lines: Vec<&str> = output.lines().collect();
     assert_eq!(lines.first().copied(), directory.path().canonicalize().unwrap().to_str());
-    assert!(output.contains("in=0\nGREETING=hello\nworld\n"), "{output}");
+    assert!(output.contains("in=0\nhello\nworld\n"), "{output}");
     assert!(!output.contains("CARGO"), "{output}");
     assert_eq!(lines.iter().rev().nth(1), lines.last(), "it leads its group: {output}");
 }
@@ -155,7 +155,9 @@ async fn signals_that_the_runner_ignores_are_not_ignored_by_jobs() {
     let host = host().unwrap();
     let (output, _) = run(&host, "grep -E '^Sig(Ign|Blk)' /proc/self/status").await.unwrap();
     for line in output.lines() {
-        assert!(line.ends_with("0000000000000000"), "{output}");
+        let mask = u64::from_str_radix(line.split_whitespace().next_back().unwrap(), 16).unwrap();
+        // The C library keeps two real-time signals to itself.
+        assert_eq!(mask & 0x7fff_ffff, 0, "{output}");
     }
     assert_eq!(output.lines().count(), 2);
 }
@@ -220,7 +222,7 @@ async fn output_of_a_process_that_nobody_holds_is_thrown_away() {
 #[tokio::test]
 async fn a_signal_reaches_the_whole_group_and_may_be_handled() {
     let host = host().unwrap();
-    let script = "trap 'echo handled; exit 9' TERM; echo ready; while :; do sleep 1000; done";
+    let script = "trap 'echo handled; exit 9' TERM; echo ready; while :; do sleep 0.01; done";
     let mut process = host.start(shell(script)).await.unwrap();
     until_printed(&mut process, "ready").await.unwrap();
     process.signal(ProcessSignal::Terminate);
@@ -263,7 +265,7 @@ async fn those_that_end_when_asked_may_clean_up() {
     let directory = tempfile::tempdir().unwrap();
     let cleaned = directory.path().join("cleaned");
     let script = format!(
-        "setsid sh -c 'trap \"echo yes > {0}; exit\" TERM; echo ready; while :; do sleep 0.01; done' &",
+        "setsid sh -c 'trap \"echo yes > {0}; exit\" TERM; echo ready; while :; do sleep 0.01; done' & wait",
         cleaned.display()
     );
     let mut process = host.start(shell(&script)).await.unwrap();
