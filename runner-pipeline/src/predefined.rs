@@ -80,8 +80,8 @@ impl FromStr for PipelineEvent {
     }
 }
 
-/// What is known of a pipeline before its file is read.
-#[derive(Debug, Clone)]
+/// What is known of a pipeline before its file is read. [`Predefined::default`] knows nothing.
+#[derive(Debug, Clone, Default)]
 pub struct Predefined {
     /// What it is run for.
     pub event: PipelineEvent,

@@ -109,13 +109,12 @@ impl PipelineSource {
     }
 
     fn lease_of(&self, index: usize, job: Arc<JobSpec>) -> Option<JobLease> {
-        let (log, lease) =
-            self.shared.read(|run| run.job(index).map(|job| (Arc::clone(&job.log), job.leases)))?;
+        let log = self.shared.read(|run| run.job(index).map(|job| Arc::clone(&job.log)))?;
         let shared = || Arc::clone(&self.shared);
         let (id, name) = (job.id.clone(), job.name.clone());
         let artifacts =
             WatchedArtifacts { inner: (self.artifacts)(&job), shared: shared(), index, id: id.clone() };
-        let report = PipelineReport { shared: shared(), index, id, name, log, lease };
+        let report = PipelineReport { shared: shared(), index, id, name, log };
         let state = serde_json::to_string(&SavedState { index }).unwrap_or_default();
         Some(JobLease {
             report: Arc::new(report),

@@ -6,7 +6,7 @@ use super::{PipelineEvent, short};
 use crate::repository::{Commit, Repository, RepositoryError};
 
 /// The branch, the tag or the merge request of a pipeline.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Reference {
     /// The name of the branch or tag (`CI_COMMIT_REF_NAME`); a hash where HEAD is detached and no branch is there.
     pub(crate) name: String,

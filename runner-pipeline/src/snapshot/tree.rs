@@ -18,13 +18,8 @@ impl Changes {
     /// Stores what is new as objects in the repository at `bare`.
     pub(super) async fn store(repository: &Repository, bare: &Path) -> Result<Self, RepositoryError> {
         let index = bare.join("work-tree-index");
-        // The times in the user's index spare git from reading files that have not changed.
-        match fs::copy(repository.git_dir().join("index"), &index) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(scratch_error("copy git's index", error));
-            }
-            _ => {}
-        }
+        copy_index(&repository.git_dir().join("index"), &index)
+            .map_err(|cause| scratch_error("copy git's index", cause))?;
         let git = writer(repository, bare, &index);
         let output = git
             .run(&["add", "--all", "--sparse", "--ignore-errors", "--", ":/", ":(top,exclude).runner"])
@@ -41,6 +36,22 @@ impl Changes {
         }
         let commit = git.text(&arguments).await?;
         Ok(Self { commit: Some(commit), notes })
+    }
+}
+
+/// Copies an index, so that git need not read files that have not changed since it was written.
+///
+/// The copy must be as old as the original: git reads a file again that may have been changed in the moment in which
+/// the index was written, and it knows that moment by the age of the index.
+fn copy_index(from: &Path, to: &Path) -> io::Result<()> {
+    let copy = || {
+        let written = fs::metadata(from)?.modified()?;
+        fs::copy(from, to)?;
+        fs::File::options().append(true).open(to)?.set_modified(written)
+    };
+    match copy() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
     }
 }
 

@@ -67,6 +67,18 @@ impl Graph {
         self.names.get(name).copied()
     }
 
+    /// The jobs that job number `index` names: with `needs`, or else with `dependencies`.
+    pub(super) fn named_by(&self, pipeline: &Pipeline, index: usize) -> Vec<usize> {
+        match &self.edges[index] {
+            Edges::Needs(needs) => needs.clone(),
+            Edges::Stages(_) => {
+                let names = pipeline.jobs[index].dependencies.as_deref().unwrap_or_default();
+                let indexes = names.iter().filter_map(|name| self.index(name));
+                indexes.filter(|other| pipeline.jobs[*other].not_run.is_none()).collect()
+            }
+        }
+    }
+
     /// The jobs whose artifacts job number `index` gets, in the order of stages.
     pub(super) fn givers(&self, pipeline: &Pipeline, index: usize) -> Vec<usize> {
         let job = &pipeline.jobs[index];

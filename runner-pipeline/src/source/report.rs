@@ -31,8 +31,6 @@ pub(super) struct PipelineReport {
     pub(super) id: JobId,
     pub(super) name: String,
     pub(super) log: Arc<AppliedLog>,
-    /// Which time it is that the attempt is handed out.
-    pub(super) lease: u32,
 }
 
 impl PipelineReport {
@@ -82,13 +80,6 @@ impl JobReport for PipelineReport {
         }
         let is_known = self.shared.change(|run| run.complete(self.index, &self.id, outcome));
         Ok(if is_known { Completion::Done } else { Completion::Gone })
-    }
-}
-
-impl Drop for PipelineReport {
-    /// A job that was never accepted is handed out again.
-    fn drop(&mut self) {
-        self.shared.change(|run| run.give_back(self.index, &self.id, self.lease));
     }
 }
 

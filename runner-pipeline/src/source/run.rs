@@ -49,8 +49,6 @@ pub(super) struct Job {
     /// Somebody asked for it by name.
     asked: bool,
     handed_out: bool,
-    /// How often it was handed out.
-    pub(super) leases: u32,
     ready: Option<Instant>,
     started: Option<Instant>,
     ended: Option<Instant>,
@@ -82,26 +80,15 @@ impl Run {
             self.jobs.get(index).is_some_and(|job| job.status == JobStatus::Ready && !job.handed_out)
         };
         let index = self.graph.order.iter().copied().find(|index| ready(index) && is_free(*index))?;
-        self.jobs.get_mut(&index)?.hand_out();
+        self.jobs.get_mut(&index)?.handed_out = true;
         Some(index)
-    }
-
-    /// Takes back a job whose lease number `lease` is gone and that was never accepted.
-    pub(super) fn give_back(&mut self, index: usize, id: &JobId, lease: u32) {
-        let is_lost = |job: &&mut Job| job.status == JobStatus::Ready && job.leases == lease;
-        let Some(job) = self.attempt(index, id).filter(is_lost) else { return };
-        job.handed_out = false;
-        if job.wish > WishAction::GoOn {
-            self.set(index, JobStatus::Canceled);
-            self.settle();
-        }
     }
 
     /// Hands out a job again, in the attempt that is known as `id`.
     pub(super) fn resume(&mut self, index: usize, id: &JobId) -> bool {
         match self.attempt(index, id).filter(|job| !job.status.is_final()) {
             Some(job) => {
-                job.hand_out();
+                job.handed_out = true;
                 true
             }
             None => false,
@@ -369,16 +356,10 @@ impl Job {
             previous: None,
             asked,
             handed_out: false,
-            leases: 0,
             ready: None,
             started: None,
             ended: None,
         }
-    }
-
-    fn hand_out(&mut self) {
-        self.handed_out = true;
-        self.leases += 1;
     }
 
     /// How long it waited for a slot so far.

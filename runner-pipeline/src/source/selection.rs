@@ -1,9 +1,12 @@
 //! Which jobs of a pipeline run when a person names some: those, and what they need.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use super::graph::{Edges, Graph};
-use crate::pipeline::{JobWhen, Pipeline};
+use crate::{
+    diagnostic::nearest,
+    pipeline::{JobWhen, Pipeline},
+};
 
 /// Why jobs that were named cannot run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,35 +69,34 @@ pub(super) fn select(
     if names.is_empty() {
         return Ok(Selection { jobs: included.collect(), asked: BTreeSet::new() });
     }
-    let mut selection = Selection::default();
-    let mut open = Vec::new();
+    let mut chosen = BTreeSet::new();
     for name in names {
-        open.extend(find(pipeline, name)?);
+        chosen.extend(find(pipeline, name)?);
     }
-    selection.asked.extend(open.iter().copied());
-    while let Some(index) = open.pop() {
-        if !selection.jobs.insert(index) {
-            continue;
-        }
-        match (&graph.edges[index], &pipeline.jobs[index].dependencies) {
-            (Edges::Needs(needs), _) => {
-                // What a job names, it needs, and so it runs even if it is manual.
-                selection.asked.extend(needs.iter().copied());
-                open.extend(needs);
-            }
-            (Edges::Stages(_), Some(dependencies)) => {
-                let givers = dependencies.iter().filter_map(|name| graph.index(name));
-                let givers: Vec<_> = givers.filter(|index| pipeline.jobs[*index].not_run.is_none()).collect();
-                selection.asked.extend(givers.iter().copied());
-                open.extend(givers);
-            }
+    // What a job names, it needs, and so it runs even if it is manual. A job that only happens to be of an earlier
+    // stage is no reason to do what nobody asked for.
+    let asked = closure(chosen, |index| graph.named_by(pipeline, index));
+    let jobs =
+        closure(asked.clone(), |index| match (&graph.edges[index], &pipeline.jobs[index].dependencies) {
             (Edges::Stages(stage), None) => {
-                let earlier = included.clone().filter(|index| graph.stages[*index] < *stage);
-                open.extend(earlier.filter(|index| pipeline.jobs[*index].when != JobWhen::Manual));
+                let earlier = included.clone().filter(|other| graph.stages[*other] < *stage);
+                earlier.filter(|other| pipeline.jobs[*other].when != JobWhen::Manual).collect()
             }
+            _ => graph.named_by(pipeline, index),
+        });
+    Ok(Selection { jobs, asked })
+}
+
+/// The jobs of `start`, and whatever `next` leads to from them.
+fn closure(start: BTreeSet<usize>, next: impl Fn(usize) -> Vec<usize>) -> BTreeSet<usize> {
+    let mut open: Vec<_> = start.into_iter().collect();
+    let mut found = BTreeSet::new();
+    while let Some(index) = open.pop() {
+        if found.insert(index) {
+            open.extend(next(index));
         }
     }
-    Ok(selection)
+    found
 }
 
 /// The job of that name, or all instances of the parallel job of that name.
@@ -123,44 +125,8 @@ fn unknown(pipeline: &Pipeline, name: &str) -> SelectionError {
             }
         }
     }
-    let distances: HashMap<_, _> = known.iter().map(|other| (other, distance(name, other))).collect();
-    let closest = known.iter().min_by_key(|other| distances[other]);
-    let similar = closest.filter(|other| distances[other] <= 1 + name.chars().count() / 3).cloned();
+    let similar = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
     let groups = pipeline.jobs.iter().map(|job| job.group.clone()).collect::<Vec<_>>();
     known.retain(|name| groups.contains(name));
     SelectionError::Unknown { name: name.to_owned(), similar, known }
-}
-
-/// How many letters must be inserted, removed or replaced to make `left` of `right`, whatever their case.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<_> = right.to_lowercase().chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (line, letter) in left.to_lowercase().chars().enumerate() {
-        let mut diagonal = line;
-        row[0] = line + 1;
-        for (column, other) in right.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != *other);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_distance_counts_changed_letters() {
-        for (left, right, expected) in [
-            ("build", "build", 0),
-            ("biuld", "build", 2),
-            ("Build", "build", 0),
-            ("", "abc", 3),
-            ("ä", "a", 1),
-        ] {
-            assert_eq!(distance(left, right), expected, "{left} {right}");
-        }
-    }
 }

@@ -1,0 +1,7 @@
+//! What pipelines of files and repositories come to.
+
+mod fake_run;
+mod promises;
+mod repository;
+mod source;
+mod work_tree;

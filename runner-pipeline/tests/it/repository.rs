@@ -1,0 +1,478 @@
+//! The work tree, its variables, and its snapshot.
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
+};
+
+use runner_core::{ErrorKind, job::GitInfo};
+use runner_pipeline::{PipelineEvent, Predefined, Repository, Snapshot, TreeDigest};
+
+use crate::work_tree::{Outcome, WorkTree, files, git};
+
+async fn facts(tree: &WorkTree, event: PipelineEvent) -> Outcome<Predefined> {
+    let repository = Repository::discover(tree.root()).await?;
+    Ok(Predefined::of(&repository, event, ".gitlab-ci.yml").await?)
+}
+
+async fn snapshot(tree: &WorkTree) -> Outcome<Snapshot> {
+    snapshot_of(tree.root(), &tree.beside("scratch"), PipelineEvent::Push).await
+}
+
+async fn snapshot_of(root: &Path, scratch: &Path, event: PipelineEvent) -> Outcome<Snapshot> {
+    let repository = Repository::discover(root).await?;
+    let predefined = Predefined::of(&repository, event, ".gitlab-ci.yml").await?;
+    Ok(Snapshot::take(&repository, &predefined, scratch).await?)
+}
+
+async fn check_variables(
+    tree: &WorkTree,
+    event: PipelineEvent,
+    expected: &[(&str, Option<&str>)],
+) -> Outcome {
+    let facts = facts(tree, event).await?;
+    for (key, value) in expected {
+        let found = facts.variables.get(key).map(|variable| variable.value.as_str());
+        assert_eq!(found, *value, "{key}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_directory_without_a_repository_is_told_apart() -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let error = Repository::discover(directory.path()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.chain().contains("git init"), "{}", error.chain());
+    let missing = Repository::discover(&directory.path().join("missing")).await.unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::NotFound);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_bare_repository_and_the_inside_of_git_are_refused() -> Outcome {
+    let bare = WorkTree::with_options("bare.git", &["--bare"])?;
+    let error = Repository::discover(bare.root()).await.unwrap_err();
+    assert!(error.chain().contains("bare repository"), "{}", error.chain());
+    let tree = WorkTree::with_commit()?;
+    let error = Repository::discover(&tree.root().join(".git")).await.unwrap_err();
+    assert!(error.chain().contains("work tree"), "{}", error.chain());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_subdirectory_leads_to_the_root() -> Outcome {
+    let tree = WorkTree::with_commit()?;
+    tree.write("a/b/c", "")?;
+    let repository = Repository::discover(&tree.root().join("a/b")).await?;
+    assert_eq!(repository.root(), tree.root().canonicalize()?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_push_has_the_variables_of_a_branch() -> Outcome {
+    let tree = WorkTree::with_commit()?;
+    let first = tree.git(&["rev-parse", "HEAD"])?;
+    tree.git(&["switch", "--quiet", "-c", "feature/Login_1"])?;
+    let second = tree.commit("Title\n\nBody $HOME\nMore")?;
+    tree.git(&["remote", "add", "origin", "https://me:secret@git.example.com:8443/Group/sub/app.git"])?;
+    let short = second.chars().take(8).collect::<String>();
+    let expected = [
+        ("CI", Some("true")),
+        ("CI_COMMIT_SHA", Some(&*second)),
+        ("CI_COMMIT_SHORT_SHA", Some(&*short)),
+        ("CI_COMMIT_BEFORE_SHA", Some(&*first)),
+        ("CI_COMMIT_BRANCH", Some("feature/Login_1")),
+        ("CI_COMMIT_TAG", None),
+        ("CI_COMMIT_REF_NAME", Some("feature/Login_1")),
+        ("CI_COMMIT_REF_SLUG", Some("feature-login-1")),
+        ("CI_COMMIT_TITLE", Some("Title")),
+        ("CI_COMMIT_MESSAGE", Some("Title\n\nBody $HOME\nMore\n")),
+        ("CI_COMMIT_DESCRIPTION", Some("\nBody $HOME\nMore")),
+        ("CI_COMMIT_AUTHOR", Some("Ada <ada@example.com>")),
+        ("CI_DEFAULT_BRANCH", Some("main")),
+        ("CI_PIPELINE_SOURCE", Some("push")),
+        ("CI_PROJECT_NAME", Some("app")),
+        ("CI_PROJECT_PATH", Some("Group/sub/app")),
+        ("CI_PROJECT_PATH_SLUG", Some("group-sub-app")),
+        ("CI_PROJECT_NAMESPACE", Some("Group/sub")),
+        ("CI_PROJECT_ROOT_NAMESPACE", Some("Group")),
+        ("CI_PROJECT_URL", Some("https://git.example.com:8443/Group/sub/app")),
+        ("CI_SERVER_PORT", Some("8443")),
+        ("CI_SERVER_HOST", Some("git.example.com")),
+        ("CI_API_V4_URL", Some("https://git.example.com:8443/api/v4")),
+        ("CI_MERGE_REQUEST_IID", None),
+        ("CI_JOB_ID", None),
+        ("CI_PIPELINE_ID", None),
+    ];
+    check_variables(&tree, PipelineEvent::Push, &expected).await
+}
+
+#[tokio::test]
+async fn the_first_commit_of_a_project_without_remote_has_a_name_of_its_own() -> Outcome {
+    let tree = WorkTree::with_commit()?;
+    let expected = [
+        ("CI_COMMIT_BEFORE_SHA", Some("0000000000000000000000000000000000000000")),
+        ("CI_PROJECT_PATH", Some("local/project")),
+        ("CI_SERVER_URL", Some("https://localhost")),
+        ("CI_COMMIT_REF_PROTECTED", Some("true")),
+    ];
+    check_variables(&tree, PipelineEvent::Push, &expected).await
+}
+
+#[tokio::test]
+async fn the_commit_before_a_push_is_that_of_the_remote() -> Outcome {
+    let tree = WorkTree::with_commit()?;
+    let pushed = tree.git(&["rev-parse", "HEAD"])?;
+    tree.git(&["update-ref", "refs/remotes/origin/main", &pushed])?;
+    tree.commit("second")?;
+    tree.commit("third")?;
+    check_variables(&tree, PipelineEvent::Push, &[("CI_COMMIT_BEFORE_SHA", Some(&*pushed))]).await?;
+    let zeros = "0".repeat(40);
+    check_variables(&tree, PipelineEvent::Web, &[("CI_COMMIT_BEFORE_SHA", Some(&*zeros))]).await
+}
+
+#[tokio::test]
+async fn a_tag_has_no_branch() -> Outcome {
+    let tree = WorkTree::with_commit()?;
+    let error = facts(&tree, PipelineEvent::Tag).await.unwrap_err();
+    assert!(
+        error.to_string().contains("event") && format!("{error:?}").contains("git tag NAME"),
+        "{error:?}"
+    );
+    tree.git(&["tag", "-a", "v1.0", "-m", "The first"])?;
+    let expected = [
+        ("CI_COMMIT_TAG", Some("v1.0")),
+        ("CI_COMMIT_TAG_MESSAGE", Some("The first")),
+        ("CI_COMMIT_BRANCH", None),
+        ("CI_COMMIT_REF_SLUG", Some("v1-0")),
+        ("CI_PIPELINE_SOURCE", Some("push")),
+    ];
+    check_variables(&tree, PipelineEvent::Tag, &expected).await?;
+    let snapshot = snapshot_of(tree.root(), &tree.beside("scratch"), PipelineEvent::Tag).await?;
+    let place = tree.check_out(&snapshot.git_info(None), "job")?;
+    assert_eq!(git(&place, &["describe", "--tags"])?, "v1.0");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_merge_request_goes_from_the_branch_to_the_default_branch() -> Outcome {
+    let tree = WorkTree::with_commit()?;
+    let base = tree.git(&["rev-parse", "HEAD"])?;
+    tree.git(&["switch", "--quiet", "-c", "feature"])?;
+    tree.commit("Add it")?;
+    let expected = [
+        ("CI_PIPELINE_SOURCE", Some("merge_request_event")),
+        ("CI_COMMIT_BRANCH", None),
+        ("CI_COMMIT_REF_NAME", Some("feature")),
+        ("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", Some("feature")),
+        ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", Some("main")),
+        ("CI_MERGE_REQUEST_DIFF_BASE_SHA", Some(&*base)),
+        ("CI_MERGE_REQUEST_TITLE", Some("Add it")),
+        ("CI_MERGE_REQUEST_EVENT_TYPE", Some("detached")),
+    ];
+    check_variables(&tree, PipelineEvent::MergeRequest, &expected).await?;
+    let snapshot = snapshot_of(tree.root(), &tree.beside("scratch"), PipelineEvent::MergeRequest).await?;
+    let place = tree.check_out(&snapshot.git_info(None), "job")?;
+    // Scripts fetch the target to compare with it.
+    git(&place, &["fetch", "--quiet", &snapshot.url(), "main"])?;
+    assert_eq!(git(&place, &["rev-parse", "FETCH_HEAD"])?, base);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_detached_head_is_named_for_a_branch_at_it_or_for_its_hash() -> Outcome {
+    let tree = WorkTree::with_commit()?;
+    tree.git(&["switch", "--quiet", "--detach"])?;
+    check_variables(&tree, PipelineEvent::Push, &[("CI_COMMIT_BRANCH", Some("main"))]).await?;
+    let sha = tree.commit("on no branch")?;
+    let short = sha.chars().take(8).collect::<String>();
+    let expected = [("CI_COMMIT_BRANCH", None), ("CI_COMMIT_REF_NAME", Some(&*short))];
+    check_variables(&tree, PipelineEvent::Push, &expected).await?;
+    let snapshot = snapshot(&tree).await?;
+    let place = tree.check_out(&snapshot.git_info(None), "job")?;
+    assert_eq!(git(&place, &["rev-parse", "HEAD"])?, sha);
+    assert!(facts(&tree, PipelineEvent::MergeRequest).await.is_err());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_clean_work_tree_needs_no_overlay() -> Outcome {
+    let tree = WorkTree::with_commit()?;
+    let snapshot = snapshot(&tree).await?;
+    assert!(!snapshot.is_dirty());
+    let info = snapshot.git_info(None);
+    assert_eq!((info.overlay.as_ref(), info.depth), (None, 20));
+    assert_eq!(files(&tree.check_out(&info, "job")?)?, ["file"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_gets_the_work_tree_as_git_sees_it() -> Outcome {
+    let tree = WorkTree::new()?;
+    for file in ["changed", "deleted", "moved", "kept", "mode"] {
+        tree.write(file, file)?;
+    }
+    tree.write(".gitignore", "ignored\n*.log\n")?;
+    let head = tree.commit("first")?;
+    tree.write("changed", "new")?;
+    fs::remove_file(tree.root().join("deleted"))?;
+    fs::rename(tree.root().join("moved"), tree.root().join("to here"))?;
+    tree.make_executable("mode")?;
+    symlink("kept", tree.root().join("link"))?;
+    tree.write("staged", "staged")?;
+    tree.git(&["add", "staged"])?;
+    for odd in ["new/ä \"quoted\"\ttab", "-dash", "back\\slash", "line\nbreak", ":colon"] {
+        tree.write(odd, odd)?;
+    }
+    tree.write("ignored", "")?;
+    tree.write("a.log", "")?;
+    tree.write(".runner/artifacts/x", "")?;
+    let before = tree.git(&["status", "--porcelain"])?;
+    let index = fs::read(tree.root().join(".git/index"))?;
+
+    let snapshot = snapshot(&tree).await?;
+    assert!(snapshot.is_dirty() && snapshot.notes().is_empty());
+    let place = tree.check_out(&snapshot.git_info(None), "job")?;
+    let expected = [
+        "-dash",
+        ".gitignore",
+        ":colon",
+        "back\\slash",
+        "changed",
+        "kept",
+        "line\nbreak",
+        "link",
+        "mode",
+        "new/ä \"quoted\"\ttab",
+        "staged",
+        "to here",
+    ];
+    assert_eq!(files(&place)?, expected);
+    assert_eq!(fs::read_to_string(place.join("changed"))?, "new");
+    assert_eq!(fs::metadata(place.join("mode"))?.permissions().mode() & 0o111, 0o111);
+    assert_eq!(fs::read_link(place.join("link"))?, Path::new("kept"));
+    assert_eq!(git(&place, &["rev-parse", "HEAD"])?, head);
+    assert_eq!(tree.git(&["status", "--porcelain"])?, before);
+    assert_eq!(fs::read(tree.root().join(".git/index"))?, index);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_repository_without_a_commit_has_a_snapshot_that_is_one() -> Outcome {
+    let tree = WorkTree::new()?;
+    tree.write("new", "new")?;
+    let snapshot = snapshot(&tree).await?;
+    let info = snapshot.git_info(None);
+    assert_eq!(info.overlay, None);
+    let place = tree.check_out(&info, "job")?;
+    assert_eq!(files(&place)?, ["new"]);
+    let empty = WorkTree::new()?;
+    let snapshot = snapshot_of(empty.root(), &empty.beside("scratch"), PipelineEvent::Push).await?;
+    assert_eq!(files(&empty.check_out(&snapshot.git_info(None), "job")?)?, Vec::<String>::new());
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_scratch_directory_goes_with_the_snapshot() -> Outcome {
+    let tree = WorkTree::with_commit()?;
+    tree.write("new", "")?;
+    let snapshot = snapshot(&tree).await?;
+    let scratch = tree.beside("scratch");
+    assert_eq!(fs::read_dir(&scratch)?.count(), 1);
+    drop(snapshot);
+    assert_eq!(fs::read_dir(&scratch)?.count(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn nothing_is_written_into_the_users_repository_and_no_hook_runs() -> Outcome {
+    let tree = WorkTree::with_commit()?;
+    let mark = tree.beside("hook-ran");
+    for hook in
+        ["post-index-change", "pre-commit", "post-commit", "reference-transaction", "fsmonitor-watchman"]
+    {
+        let path = format!(".git/hooks/{hook}");
+        tree.write(&path, &format!("#!/bin/sh\ntouch '{}'\n", mark.display()))?;
+        tree.make_executable(&path)?;
+    }
+    tree.git(&["config", "core.fsmonitor", ".git/hooks/fsmonitor-watchman"])?;
+    tree.git(&["config", "core.splitIndex", "true"])?;
+    fs::remove_file(&mark).ok();
+    tree.write("new", "new")?;
+    let listing = files(&tree.root().join(".git"))?;
+    let snapshot = snapshot(&tree).await?;
+    assert_eq!(files(&tree.check_out(&snapshot.git_info(None), "job")?)?, ["file", "new"]);
+    assert_eq!(files(&tree.root().join(".git"))?, listing);
+    assert!(!mark.exists());
+    Ok(())
+}
+
+#[tokio::test]
+async fn filters_are_not_run_and_files_keep_their_content() -> Outcome {
+    let tree = WorkTree::new()?;
+    tree.write(".gitattributes", "*.bin filter=large\n*.txt text eol=crlf\n")?;
+    tree.write("a.bin", "pointer")?;
+    tree.commit("first")?;
+    let mark = tree.beside("filter-ran");
+    tree.git(&["config", "filter.large.clean", &format!("touch '{}'; echo pointer", mark.display())])?;
+    tree.git(&["config", "filter.large.smudge", "cat"])?;
+    tree.git(&["config", "filter.large.process", "false"])?;
+    tree.git(&["config", "filter.large.required", "true"])?;
+    tree.git(&["config", "core.safecrlf", "true"])?;
+    tree.write("a.bin", "content")?;
+    tree.write("a.txt", "unix\n")?;
+    let snapshot = snapshot(&tree).await?;
+    let place = tree.check_out(&snapshot.git_info(None), "job")?;
+    assert_eq!(fs::read_to_string(place.join("a.bin"))?, "content");
+    assert!(!mark.exists());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_linked_work_tree_has_its_own_snapshot() -> Outcome {
+    let tree = WorkTree::with_commit()?;
+    let linked = tree.beside("linked tree");
+    tree.git(&["worktree", "add", "--quiet", "-b", "other", &linked.to_string_lossy()])?;
+    fs::write(linked.join("only here"), "x")?;
+    let snapshot = snapshot_of(&linked, &tree.beside("scratch"), PipelineEvent::Push).await?;
+    let info = snapshot.git_info(None);
+    assert_eq!(info.reference, "other");
+    assert_eq!(files(&tree.check_out(&info, "job")?)?, ["file", "only here"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_shallow_clone_can_be_run() -> Outcome {
+    let tree = WorkTree::with_commit()?;
+    tree.commit("second")?;
+    tree.commit("third")?;
+    let clone = tree.beside("clone");
+    let url = format!("file://{}", tree.root().display());
+    git(tree.root(), &["clone", "--quiet", "--depth=2", &url, &clone.to_string_lossy()])?;
+    fs::write(clone.join("new"), "x")?;
+    let snapshot = snapshot_of(&clone, &tree.beside("scratch"), PipelineEvent::Push).await?;
+    for (depth, name) in [(None, "default"), (Some(1), "one"), (Some(0), "whole")] {
+        let place = tree.check_out(&snapshot.git_info(depth), name)?;
+        assert_eq!(files(&place)?, ["file", "new"], "{name}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_submodule_is_its_commit() -> Outcome {
+    let library = WorkTree::with_commit()?;
+    let tree = WorkTree::with_commit()?;
+    tree.git(&["submodule", "--quiet", "add", &library.root().to_string_lossy(), "lib"])?;
+    let committed = tree.commit("with a library")?;
+    let lib = tree.root().join("lib");
+    git(&lib, &["commit", "--quiet", "--allow-empty", "-m", "newer"])?;
+    let newer = git(&lib, &["rev-parse", "HEAD"])?;
+    let snapshot = snapshot(&tree).await?;
+    let info = snapshot.git_info(None);
+    assert_eq!(info.sha, committed);
+    let place = tree.check_out(&info, "job")?;
+    let overlay = info.overlay.ok_or("no overlay")?;
+    assert!(git(&place, &["ls-tree", &overlay, "lib"])?.contains(&newer));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_repository_within_without_a_commit_is_noted_and_left_out() -> Outcome {
+    let tree = WorkTree::with_commit()?;
+    fs::create_dir(tree.root().join("inner"))?;
+    git(&tree.root().join("inner"), &["init", "--quiet"])?;
+    tree.write("new", "x")?;
+    let snapshot = snapshot(&tree).await?;
+    assert_eq!(snapshot.notes().len(), 1, "{:?}", snapshot.notes());
+    assert_eq!(files(&tree.check_out(&snapshot.git_info(None), "job")?)?, ["file", "new"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sparse_checkout_keeps_what_is_not_on_disk() -> Outcome {
+    let tree = WorkTree::with_commit()?;
+    tree.write("a/x", "x")?;
+    tree.write("b/y", "y")?;
+    tree.commit("second")?;
+    tree.git(&["sparse-checkout", "set", "a"])?;
+    tree.write("a/new", "new")?;
+    let snapshot = snapshot(&tree).await?;
+    assert_eq!(files(&tree.check_out(&snapshot.git_info(None), "job")?)?, ["a/new", "a/x", "b/y", "file"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_repository_at_an_odd_place_can_be_fetched_from() -> Outcome {
+    let tree = WorkTree::with_options("a b%20ä#'\"", &["--initial-branch=main"])?;
+    tree.write("file", "x")?;
+    tree.commit("first")?;
+    tree.write("new", "x")?;
+    let scratch = tree.beside("odd %41 ä?x=1");
+    let snapshot = snapshot_of(tree.root(), &scratch, PipelineEvent::Push).await?;
+    assert_eq!(files(&tree.check_out(&snapshot.git_info(None), "job")?)?, ["file", "new"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn conflicts_are_as_they_stand_in_the_files() -> Outcome {
+    let tree = WorkTree::with_commit()?;
+    tree.git(&["switch", "--quiet", "-c", "other"])?;
+    tree.write("file", "theirs\n")?;
+    tree.commit("theirs")?;
+    tree.git(&["switch", "--quiet", "main"])?;
+    tree.write("file", "ours\n")?;
+    tree.commit("ours")?;
+    assert!(tree.git(&["merge", "other"]).is_err());
+    let snapshot = snapshot(&tree).await?;
+    let place = tree.check_out(&snapshot.git_info(None), "job")?;
+    assert!(fs::read_to_string(place.join("file"))?.contains("<<<<<<<"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_whole_history_comes_with_depth_zero() -> Outcome {
+    let tree = WorkTree::with_commit()?;
+    for number in 0..30 {
+        tree.commit(&number.to_string())?;
+    }
+    let snapshot = snapshot(&tree).await?;
+    for (depth, count) in [(None, "20"), (Some(5), "5"), (Some(0), "31")] {
+        let place = tree.check_out(&snapshot.git_info(depth), &format!("job {count}"))?;
+        assert_eq!(git(&place, &["rev-list", "--count", "HEAD"])?, count);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sha256_repository_works() -> Outcome {
+    let tree = WorkTree::with_options("project", &["--initial-branch=main", "--object-format=sha256"])?;
+    tree.write("file", "x")?;
+    tree.commit("first")?;
+    tree.write("new", "x")?;
+    let snapshot = snapshot(&tree).await?;
+    let GitInfo { object_format, refspecs, repo_url, .. } = snapshot.git_info(None);
+    assert_eq!(object_format.as_deref(), Some("sha256"));
+    let place = tree.beside("job");
+    fs::create_dir(&place)?;
+    git(&place, &["init", "--quiet", "--object-format=sha256"])?;
+    let mut arguments = vec!["fetch", "--quiet", &repo_url];
+    arguments.extend(refspecs.iter().map(String::as_str));
+    git(&place, &arguments)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_digest_follows_the_content_of_files() -> Outcome {
+    let tree = WorkTree::with_commit()?;
+    let repository = Repository::discover(tree.root()).await?;
+    let files = ["file".to_owned(), "missing".to_owned()];
+    let before = repository.digest(&files).ok_or("no digest")?;
+    assert_eq!(repository.digest(&files).as_ref(), Some(&before));
+    tree.write("file", "two\n")?;
+    assert_ne!(repository.digest(&files), Some(before));
+    assert_eq!(repository.digest(&["missing".to_owned()]), None);
+    assert_eq!(repository.digest(&["../outside".to_owned(), "/etc/passwd".to_owned()]), None);
+    Ok(())
+}
