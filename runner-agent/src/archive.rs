@@ -18,5 +18,5 @@ mod zip;
 pub use extract::{extract, extract_file};
 pub use gzip::unpack_members;
 pub use level::Level;
-pub use pack::{Packed, pack};
+pub use pack::{Fault, Packed, only_regular, pack};
 pub use select::{Notice, Selection, UNTRACKED, Untracked, Wanted, select};

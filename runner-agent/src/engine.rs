@@ -12,7 +12,9 @@ use runner_core::{
 
 use crate::host::Host;
 
+mod artifacts;
 mod attempts;
+mod caches;
 mod clone_path;
 mod colour;
 mod course;
@@ -34,6 +36,7 @@ mod steps;
 pub mod stop;
 mod submodules;
 mod wishes;
+mod workplace;
 
 use course::Course;
 pub use stop::{StopReceiver, StopSender, stop_channel};

@@ -41,7 +41,7 @@ pub struct Summary {
 /// Symbolic links are stored as links; a folder is stored without what is in it.
 ///
 /// # Cancellation
-/// Dropping the future ends the work soon; the caller then aborts the grant.
+/// Dropping the future ends the work soon, and removes what was written.
 ///
 /// # Errors
 /// Where a file cannot be read ([`ErrorKind::Unauthorized`] and others, with its name), or the store is full
@@ -52,7 +52,12 @@ pub async fn save(grant: &WriteGrant, root: &Path, files: Vec<PathBuf>) -> Resul
     blocking::run(move |interrupt| {
         let failed = |cause| io_error("save the cache", cause);
         let output = fs_err::File::create(&place).map_err(failed)?;
-        write::write(output, &root, &files, interrupt).map_err(failed)
+        let saved = write::write(output, &root, &files, interrupt);
+        if saved.is_err() && place.is_file() {
+            // A caller that is gone aborts nothing, and a full disk should not stay full until then.
+            drop(fs_err::remove_file(&place));
+        }
+        saved.map_err(failed)
     })
     .await
 }

@@ -3,10 +3,14 @@
 use std::{
     io::{self, Read, Write},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use runner_cache::blocking::Interrupt;
-use runner_core::{artifact::ByteStream, job::ArtifactFormat};
+use runner_cache::{
+    blocking::{self, Interrupt},
+    io_error,
+};
+use runner_core::{Result, artifact::ByteStream, job::ArtifactFormat};
 
 use super::{Level, body::Body, gzip, raw, zip};
 
@@ -25,6 +29,27 @@ pub struct Packed {
     pub level: Level,
 }
 
+/// Why a stream that [`pack`] gave ended early. Known when the stream has failed.
+#[derive(Debug, Clone, Default)]
+pub struct Fault(Arc<Mutex<Option<io::Error>>>);
+
+impl Fault {
+    /// The reason, once. `None` where the packing did not fail, or its reader went away first.
+    pub fn take(&self) -> Option<io::Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Keeps the reason, and gives a copy to whoever reads the stream.
+    fn keep(&self, cause: io::Error) -> io::Error {
+        if cause.kind() == io::ErrorKind::BrokenPipe {
+            return cause;
+        }
+        let copy = io::Error::new(cause.kind(), cause.to_string());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
+        copy
+    }
+}
+
 /// Packs files while the stream is read, with memory that does not depend on their size.
 ///
 /// A file that vanished meanwhile is left out, as are sockets, pipes and devices. In the formats other than zip,
@@ -35,15 +60,32 @@ pub struct Packed {
 ///
 /// # Cancellation
 /// Dropping the stream ends the work.
-pub fn pack(what: Packed) -> ByteStream {
-    Box::new(Body::new(move |sink, interrupt| {
+pub fn pack(what: Packed) -> (ByteStream, Fault) {
+    let fault = Fault::default();
+    let keeper = fault.clone();
+    let body = Body::new(move |sink, interrupt| {
         let Packed { folder, files, format, level } = what;
-        match format {
+        let packed = match format {
             ArtifactFormat::Zip => zip::write(sink, &folder, &files, level, interrupt),
             ArtifactFormat::Gzip => gzip::write(sink, &folder, &files, level, interrupt),
             ArtifactFormat::Raw => raw::write(sink, &folder, &files, interrupt),
-        }
-    }))
+        };
+        packed.map_err(|cause| keeper.keep(cause))
+    });
+    (Box::new(body), fault)
+}
+
+/// Those of `files` that are files themselves: what the formats other than zip can hold.
+///
+/// # Errors
+/// Where one cannot be looked at.
+pub async fn only_regular(folder: &Path, files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
+    let folder = folder.to_owned();
+    blocking::run(move |_| {
+        let found = regular_files(&folder, &files).map(|file| file.map(|(path, _)| path.to_owned()));
+        found.collect::<io::Result<_>>().map_err(|cause| io_error("look at the files", cause))
+    })
+    .await
 }
 
 /// Copies at most `size` bytes: what a process adds to a file meanwhile is not awaited.

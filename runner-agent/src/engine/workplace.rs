@@ -1,0 +1,90 @@
+//! What caches and artifacts need to know of a job.
+
+use std::path::{Path, PathBuf};
+
+use runner_core::{Result, job::Variables, log::JobLog};
+
+use super::colour;
+use crate::archive::{Untracked, Wanted, select};
+
+/// The work tree of a job, and where to speak of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Workplace<'a> {
+    /// The work tree; patterns are relative to it.
+    pub(crate) project: &'a Path,
+    /// The job's variables, for names, keys and patterns.
+    pub(crate) variables: &'a Variables,
+    /// Tells what git does not track.
+    pub(crate) untracked: &'a dyn Untracked,
+    /// The job's log.
+    pub(crate) log: &'a JobLog,
+}
+
+impl Workplace<'_> {
+    /// Says that something may be wrong, although the job goes on.
+    pub(crate) async fn warn(&self, text: &str) {
+        self.log.line(&colour::warning(text)).await;
+    }
+
+    /// The files that are wanted; what was found is said.
+    pub(crate) async fn select(
+        &self,
+        paths: &[String],
+        exclude: &[String],
+        untracked: bool,
+    ) -> Result<Vec<PathBuf>> {
+        let expand = |texts: &[String]| texts.iter().map(|text| self.variables.expand(text)).collect();
+        let mut wanted = Wanted { paths: expand(paths), exclude: expand(exclude), untracked: None };
+        if untracked {
+            match self.untracked.untracked().await {
+                Ok(listed) => wanted.untracked = Some(listed),
+                Err(error) => {
+                    self.warn(&format!("untracked files are left out: failed to {}", error.chain())).await;
+                }
+            }
+        }
+        let selection = select(self.project, wanted).await?;
+        for notice in &selection.notices {
+            if notice.is_warning {
+                self.warn(&notice.text).await;
+            } else {
+                self.log.line(&notice.text).await;
+            }
+        }
+        Ok(selection.files)
+    }
+}
+
+/// How much something is, for a person: `27 files, 1.2 MB`.
+pub(crate) fn amount(files: u64, bytes: u64) -> String {
+    format!("{files} {}, {}", if files == 1 { "file" } else { "files" }, size(bytes))
+}
+
+/// A size in units of a thousand.
+pub(crate) fn size(bytes: u64) -> String {
+    let (mut whole, mut tenths, mut unit) = (bytes, 0, "bytes");
+    for larger in ["kB", "MB", "GB", "TB", "PB"] {
+        if whole < 1000 {
+            break;
+        }
+        (whole, tenths, unit) = (whole / 1000, whole % 1000 / 100, larger);
+    }
+    match unit {
+        "bytes" => format!("{whole} bytes"),
+        _ => format!("{whole}.{tenths} {unit}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_for_people() {
+        assert_eq!(amount(1, 0), "1 file, 0 bytes");
+        assert_eq!(amount(27, 1_234_567), "27 files, 1.2 MB");
+        assert_eq!(size(999), "999 bytes");
+        assert_eq!(size(1000), "1.0 kB");
+        assert_eq!(size(u64::MAX), "18446.7 PB");
+    }
+}
