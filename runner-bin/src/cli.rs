@@ -17,16 +17,16 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Runs the pipeline of a .gitlab-ci.yml here and now, without GitLab.
+    ///
+    /// Each job gets a directory of its own with the files that git knows: tracked ones as they are now, and new ones
+    /// that are not ignored. Your own directory is only read, but for .runner/, where artifacts and logs land.
+    ///
+    /// Exit status: 0 all is well, 1 a job failed or the run was cancelled, 2 wrong use or a wrong file, 3 runner could
+    /// not do its work.
     Exec(Box<Exec>),
 }
 
-/// Runs the pipeline of a .gitlab-ci.yml here and now, without GitLab.
-///
-/// Each job gets a directory of its own with the files that git knows: tracked ones as they are now, and new ones that
-/// are not ignored. Your own directory is never touched, but for .runner/, where artifacts and logs land.
-///
-/// Exit status: 0 all is well, 1 a job failed or the run was cancelled, 2 wrong use or a wrong file, 3 runner could not
-/// do its work.
+/// What `runner exec` is asked for.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Exec {
@@ -50,7 +50,7 @@ pub(crate) struct Exec {
     #[arg(long, value_name = "FILE")]
     pub(crate) variables_file: Option<PathBuf>,
 
-    /// What the pipeline is run for; rules see it as CI_PIPELINE_SOURCE.
+    /// What the pipeline is run for; rules see it as `CI_PIPELINE_SOURCE`.
     #[arg(long, value_enum, value_name = "EVENT", default_value_t = EventName::Push)]
     pub(crate) event: EventName,
 
@@ -78,7 +78,7 @@ pub(crate) struct Exec {
     #[arg(long, value_enum, value_name = "FORM", default_value_t = Output::Human)]
     pub(crate) output: Output,
 
-    /// When to use colours; NO_COLOR in the environment turns them off, too.
+    /// When to use colours; `NO_COLOR` in the environment turns them off, too.
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
     pub(crate) color: Color,
 }

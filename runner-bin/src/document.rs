@@ -102,13 +102,11 @@ struct Times {
 
 impl Document {
     /// The document of a run that came to its end.
-    pub(crate) fn of_run(ledger: &Ledger, wall: Duration, directory: &Path, notes: Vec<String>) -> Self {
-        let endings = || ledger.entries.iter().filter_map(Entry::ending);
-        let failed = endings().any(|ending| matches!(ending, Ending::Failed { allowed: false, .. }));
-        let exit_status = if ledger.failed() { ExitStatus::JobFailed } else { ExitStatus::Success };
+    pub(crate) fn of_run(ledger: &Ledger, exit_status: ExitStatus, wall: Duration, directory: &Path) -> Self {
+        let mut endings = ledger.entries.iter().filter_map(Entry::ending);
         let status = match exit_status {
             ExitStatus::Success => "success",
-            _ if failed => "failed",
+            _ if endings.any(|ending| matches!(ending, Ending::Failed { allowed: false, .. })) => "failed",
             _ => "canceled",
         };
         Self {
@@ -117,7 +115,7 @@ impl Document {
             exit_status: exit_status.code(),
             milliseconds: milliseconds(wall),
             error: None,
-            notes,
+            notes: Vec::new(),
             artifacts: None,
             jobs: ledger.entries.iter().map(|entry| Job::of(entry, directory)).collect(),
         }
@@ -149,9 +147,10 @@ impl Document {
         }
     }
 
-    /// Says where all artifacts are.
-    pub(crate) fn with_artifacts(mut self, directory: Option<String>) -> Self {
-        self.artifacts = directory;
+    /// Adds what was said to a person, and where all artifacts are.
+    pub(crate) fn with(mut self, notes: Vec<String>, artifacts: Option<String>) -> Self {
+        self.notes = notes;
+        self.artifacts = artifacts;
         self
     }
 }
@@ -209,87 +208,4 @@ impl Entry {
 }
 
 #[cfg(test)]
-mod tests {
-    use runner_core::{Failure, FailureReason, PhaseRecord, Usage};
-    use tokio::time::Instant;
-
-    use super::*;
-    use crate::ledger::Role;
-
-    #[test]
-    fn a_run_is_one_document_with_all_that_is_known_of_each_job() {
-        let start = Instant::now();
-        let role = |name: &str, stage: &str| Role { name: name.into(), stage: stage.into(), needs: None };
-        let mut ledger = Ledger::new([role("unit", "test"), role("deploy", "deploy")]);
-        let unit = &mut ledger.entries[0];
-        unit.start(start);
-        unit.queued = Duration::from_millis(3);
-        unit.total = Some(Duration::from_millis(1080));
-        let phase = |phase, milliseconds| PhaseRecord {
-            phase,
-            duration: Duration::from_millis(milliseconds),
-            usage: Usage::default(),
-        };
-        unit.phases =
-            vec![phase(Phase::RestoreCache, 30), phase(Phase::Script, 900), phase(Phase::SaveCache, 100)];
-        let failure = Failure {
-            reason: FailureReason::ScriptFailure,
-            exit_code: Some(2),
-            message: "exit code 2".into(),
-        };
-        unit.state = State::Ended(Ending::Failed { failure, allowed: false });
-        unit.log = Some("/p/.runner/logs/unit.log".into());
-        ledger.entries[1].state = State::Ended(Ending::Skipped("unit failed".into()));
-        let document =
-            Document::of_run(&ledger, Duration::from_millis(1090), Path::new("/p"), vec!["a note".into()]);
-        insta::assert_json_snapshot!(document, @r#"
-        {
-          "version": 1,
-          "status": "failed",
-          "exit_status": 1,
-          "milliseconds": 1090,
-          "error": null,
-          "notes": [
-            "a note"
-          ],
-          "artifacts": null,
-          "jobs": [
-            {
-              "name": "unit",
-              "stage": "test",
-              "status": "failed",
-              "exit_code": 2,
-              "failure_reason": "script_failure",
-              "message": "exit code 2",
-              "hint": null,
-              "allow_failure": false,
-              "milliseconds": {
-                "queued": 3,
-                "prepare": 0,
-                "get_sources": 0,
-                "cache": 130,
-                "artifacts": 0,
-                "script": 900,
-                "total": 1080
-              },
-              "log": ".runner/logs/unit.log",
-              "artifacts": null
-            },
-            {
-              "name": "deploy",
-              "stage": "deploy",
-              "status": "skipped",
-              "exit_code": null,
-              "failure_reason": null,
-              "message": "unit failed",
-              "hint": null,
-              "allow_failure": false,
-              "milliseconds": null,
-              "log": null,
-              "artifacts": null
-            }
-          ]
-        }
-        "#);
-    }
-}
+mod tests;

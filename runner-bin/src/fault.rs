@@ -67,9 +67,9 @@ impl Fault {
             }
         }
         let (on, off) = if color { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
-        text.push_str(&format!("{on}error:{off} {}\n", self.chain()));
+        text.push_str(&[on, "error:", off, " ", &self.chain(), "\n"].concat());
         if let Some(help) = &self.help {
-            text.push_str(&format!("  help: {help}\n"));
+            text.push_str(&["  help: ", help, "\n"].concat());
         }
         text
     }

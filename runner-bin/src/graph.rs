@@ -26,7 +26,7 @@ pub(crate) fn text(pipeline: &Pipeline, title: &str, palette: Palette) -> String
         line(&mut text, "");
         line(&mut text, &palette.paint(Color::Strong, tame(stage)));
         for job in jobs {
-            row(&mut text, job, width, &details(job), palette);
+            row(&mut text, job, width, &details(job, pipeline), palette);
         }
     }
     let mut others = pipeline.jobs.iter().filter_map(|job| Some((job, job.not_run.as_deref()?))).peekable();
@@ -54,10 +54,10 @@ fn row(text: &mut String, job: &PipelineJob, width: usize, details: &str, palett
 }
 
 /// What is worth saying of a job, beyond its name and stage.
-fn details(job: &PipelineJob) -> String {
+fn details(job: &PipelineJob, pipeline: &Pipeline) -> String {
     let mut told = Vec::new();
-    if let Some(needs) = &job.needs {
-        let names: Vec<_> = needs.iter().map(|need| need.job.as_str()).collect();
+    if job.needs.is_some() {
+        let names = needed(job, pipeline);
         told.push(if names.is_empty() {
             "needs nothing".into()
         } else {
@@ -86,6 +86,20 @@ fn details(job: &PipelineJob) -> String {
         told.push(format!("services {}", names.join(", ")));
     }
     told.join(" · ")
+}
+
+/// The names of the jobs that it needs, where all instances of a parallel job have one name.
+fn needed<'a>(job: &'a PipelineJob, pipeline: &'a Pipeline) -> Vec<&'a str> {
+    let needs = |name: &str| job.needs.iter().flatten().any(|need| need.job == name);
+    let mut names = Vec::new();
+    for other in pipeline.included().filter(|other| needs(&other.name)) {
+        let all = pipeline.included().filter(|it| it.group == other.group).all(|it| needs(&it.name));
+        let name = if all { &other.group } else { &other.name };
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 fn line(text: &mut String, line: &str) {
@@ -156,7 +170,7 @@ mod tests {
     fn pipeline() -> Pipeline {
         let job = |name: &str, stage: &str| PipelineJob {
             name: name.into(),
-            group: name.into(),
+            group: name.split(':').next().unwrap_or_default().into(),
             stage: stage.into(),
             spec: JobSpec::new("", name),
             ..PipelineJob::default()
@@ -188,7 +202,7 @@ mod tests {
           unit: [3.12]  image python:3.12
 
         build
-          build         needs unit: [3.12] · may fail with exit code 3, 4
+          build         needs unit · may fail with exit code 3, 4
 
         deploy
           deploy        by hand

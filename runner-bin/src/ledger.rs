@@ -131,16 +131,12 @@ impl Ledger {
     /// What a job that waits is waiting for, in a few words.
     pub(crate) fn waits_for(&self, entry: &Entry) -> String {
         let open = |other: &&Entry| !matches!(other.state, State::Ended(_));
-        match &entry.needs {
-            Some(needs) => {
-                let open = self.entries.iter().filter(open).filter(|other| needs.contains(&other.name));
-                open.map(|other| other.name.as_str()).collect::<Vec<_>>().join(", ")
-            }
-            None => {
-                let earlier = self.entries.iter().take_while(|other| other.stage != entry.stage);
-                earlier.filter(open).map(|other| format!("stage {}", other.stage)).next().unwrap_or_default()
-            }
+        if let Some(needs) = &entry.needs {
+            let open = self.entries.iter().filter(open).filter(|other| needs.contains(&other.name));
+            return open.map(|other| other.name.as_str()).collect::<Vec<_>>().join(", ");
         }
+        let mut earlier = self.entries.iter().take_while(|other| other.stage != entry.stage);
+        earlier.find(open).map(|other| format!("stage {}", other.stage)).unwrap_or_default()
     }
 
     /// Whether a job failed that may not, or was cancelled.

@@ -116,6 +116,13 @@ impl Narrator {
         (Self { updates: sender, room: Arc::new(Semaphore::new(MOST_UNSHOWN)), ticking }, narration)
     }
 
+    /// One that nobody listens to.
+    pub(crate) fn deaf() -> Self {
+        let (updates, _) = mpsc::unbounded_channel();
+        let room = Arc::new(Semaphore::new(MOST_UNSHOWN));
+        Self { updates, room, ticking: Arc::default() }
+    }
+
     fn tell(&self, update: Update) {
         // A narration that is over needs to hear nothing.
         drop(self.updates.send((Instant::now(), update)));

@@ -1,12 +1,9 @@
 //! What Ctrl-C does: the first time politely, the second time at once, the third time without us.
 
-use std::{io, time::Duration};
+use std::io;
 
-use runner_core::run::{Shutdown, ShutdownLevel};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// How long jobs that are cancelled politely have for their `after_script` and what follows it.
-const PATIENCE: Duration = Duration::from_mins(5);
 /// The exit status of a program that SIGINT ended, as shells have it.
 const KILLED_BY_INTERRUPT: i32 = 130;
 
@@ -36,17 +33,24 @@ impl Signals {
         }
     }
 
-    /// Raises `shutdown` with each signal, and `say`s so. It never returns; the third signal ends the program.
-    pub(crate) async fn drive(mut self, shutdown: &Shutdown, say: impl Fn(&str) + Send) {
+    /// Calls `escalate` with each signal. It never returns; the third signal ends the program.
+    pub(crate) async fn drive(mut self, escalate: impl Fn(Escalation) + Send) {
         self.next().await;
-        say("canceling: after_script still runs; press Ctrl-C again to stop at once");
-        shutdown.raise(ShutdownLevel::Cancel(PATIENCE));
+        escalate(Escalation::Cancel);
         self.next().await;
-        say("stopping at once; press Ctrl-C again to leave without cleaning up");
-        shutdown.raise(ShutdownLevel::Abort);
+        escalate(Escalation::Abort);
         self.next().await;
         leave();
     }
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Escalation {
+    /// Jobs are cancelled politely.
+    Cancel,
+    /// Jobs are stopped at once.
+    Abort,
 }
 
 /// Ends the program without more ado. The jobs' supervisors end the jobs when they see us gone.

@@ -7,7 +7,6 @@ mod palette;
 mod screen;
 mod status;
 
-pub(crate) use ansi::plain;
 pub(crate) use painter::Painter;
 pub(crate) use palette::{Color, Palette};
 pub(crate) use screen::{Screen, tame};

@@ -73,24 +73,22 @@ pub(super) fn whole_prefix(bytes: &[u8]) -> usize {
     if let Some(at) = tail.iter().rposition(|byte| *byte == 0x1b).filter(|at| tail_start + at > 0) {
         return tail_start + at;
     }
-    match std::str::from_utf8(tail.get(tail.len().saturating_sub(3)..).unwrap_or_default()) {
-        Ok(_) => bytes.len(),
-        Err(_) => {
-            let begins = |byte: &u8| *byte >= 0xc0;
-            let half = tail.iter().rev().take(3).position(begins).filter(|back| {
-                let first = tail.get(tail.len() - 1 - back).copied().unwrap_or_default();
-                let needed = if first >= 0xf0 {
-                    4
-                } else if first >= 0xe0 {
-                    3
-                } else {
-                    2
-                };
-                back + 1 < needed
-            });
-            bytes.len() - half.map_or(0, |back| back + 1).min(bytes.len().saturating_sub(1))
-        }
+    bytes.len() - half_letter(bytes).min(bytes.len().saturating_sub(1))
+}
+
+/// How many bytes at the end of `bytes` are the beginning of a letter that has more.
+fn half_letter(bytes: &[u8]) -> usize {
+    for (before, byte) in bytes.iter().rev().take(3).enumerate() {
+        let needed = match byte {
+            0xf0.. => 4,
+            0xe0.. => 3,
+            0xc0.. => 2,
+            0x80.. => continue,
+            _ => return 0,
+        };
+        return if before + 1 < needed { before + 1 } else { 0 };
     }
+    0
 }
 
 fn is_text(letter: char) -> bool {

@@ -171,7 +171,7 @@ fn mark(line: &[u8]) -> Option<(usize, Mark)> {
     let good = !name.is_empty() && name.chars().all(is_part);
     let timed = !seconds.is_empty() && seconds.chars().all(|letter| letter.is_ascii_digit());
     let name = name.to_owned();
-    (good && timed).then(|| (at, if starts { Mark::Start(name) } else { Mark::End(name) }))
+    (good && timed).then_some((at, if starts { Mark::Start(name) } else { Mark::End(name) }))
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ impl Painter {
         let mut frame = String::with_capacity(lines.len() + 256);
         if !self.area.is_empty() {
             // To the first line of the area, then clear all below.
-            frame.push_str(&format!("\x1b[{}A\r\x1b[J", self.area.len()));
+            frame.push_str(&["\x1b[", &self.area.len().to_string(), "A\r\x1b[J"].concat());
         }
         frame.push_str(lines);
         for line in &area {

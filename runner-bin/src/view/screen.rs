@@ -9,7 +9,7 @@ use super::{
     ansi,
     lines::{LogItem, LogLines},
     palette::{Color, Palette},
-    status::{self, Room},
+    status::{Room, Status},
 };
 use crate::{
     duration::human,
@@ -174,7 +174,8 @@ impl Screen {
             return Vec::new();
         }
         let typing = |job: usize| self.jobs.get(job).map(|job| job.log.unfinished()).unwrap_or_default();
-        status::lines(ledger, self.began, now, room, self.palette, typing)
+        let elapsed = now.duration_since(self.began);
+        Status { ledger, now, elapsed, room, palette: self.palette }.lines(typing)
     }
 }
 
@@ -243,7 +244,7 @@ pub(crate) fn tame(text: &str) -> String {
 
 fn keep_end(text: &mut String, size: usize) {
     if text.len() > size {
-        let cut = (text.len() - size..).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        let cut = (text.len() - size..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.drain(..cut);
     }
 }
