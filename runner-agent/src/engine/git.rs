@@ -104,8 +104,9 @@ impl<'a> Git<'a> {
         match self.exit(course, limit, Output::Log(&self.engine.log), arguments).await? {
             Exit::Code(0) => Ok(Ok(())),
             exit => {
-                let what = arguments.iter().find(|argument| !argument.starts_with('-'));
-                Ok(Err(GitFailure { what: what.copied().unwrap_or_default().to_owned(), exit }))
+                let mut words =
+                    arguments.iter().skip_while(|word| word.starts_with('-') || word.contains('='));
+                Ok(Err(GitFailure { what: words.next().copied().unwrap_or_default().to_owned(), exit }))
             }
         }
     }

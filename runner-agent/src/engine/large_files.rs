@@ -10,13 +10,33 @@ use super::{
     course::{Course, Phased},
     files,
     git::{Git, GitFailure},
+    git_config::GitConfig,
     limit::Limit,
     process::Output,
+    repository,
 };
 use crate::host::Exit;
 
 /// As much of a list of attribute files as is read.
 const LIST_SIZE: usize = 1 << 20;
+
+/// What tells git, and git-lfs itself, that large files are to be replaced by their contents. It stands in the
+/// repository from then on, so that `git status` in a script is right as well.
+const FILTER: [(&str, &str); 4] = [
+    ("clean", "git-lfs clean -- %f"),
+    ("smudge", "git-lfs smudge -- %f"),
+    ("process", "git-lfs filter-process"),
+    ("required", "true"),
+];
+
+fn filter() -> GitConfig {
+    let mut config = GitConfig::default();
+    config.section_of("filter", "lfs");
+    for (key, value) in FILTER {
+        config.set(key, value);
+    }
+    config
+}
 
 /// Fetches the contents of large files, if the repository has any and git knows how.
 pub(crate) async fn pull(
@@ -40,6 +60,8 @@ pub(crate) async fn pull(
         return Ok(Ok(()));
     }
     engine.log.line(&colour::good("Fetching large files")).await;
+    let project = engine.places.project.clone();
+    files::blocking("set up Git LFS", move || repository::configure(&project, filter())).await?;
     git.run(course, limit, &["lfs", "pull"]).await
 }
 
@@ -53,7 +75,9 @@ pub(crate) async fn pull_submodules(
     if !is_installed(git, course, limit).await? {
         return Ok(Ok(()));
     }
-    let mut arguments = vec!["submodule", "foreach", "--quiet"];
+    let settings = FILTER.map(|(key, value)| format!("filter.lfs.{key}={value}"));
+    let mut arguments: Vec<&str> = settings.iter().flat_map(|setting| ["-c", setting]).collect();
+    arguments.extend(["submodule", "foreach", "--quiet"]);
     arguments.extend(recursive.then_some("--recursive"));
     arguments.extend(["git", "lfs", "pull"]);
     git.run(course, limit, &arguments).await

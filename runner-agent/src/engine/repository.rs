@@ -1,7 +1,10 @@
 //! The files of a repository that we write ourselves, which is quicker than to start git for each, and trusts nothing
 //! that an earlier job left in them.
 
-use std::{io, path::Path};
+use std::{
+    io::{self, Write as _},
+    path::Path,
+};
 
 use fs_err as fs;
 
@@ -51,6 +54,12 @@ pub(crate) fn adopt(project: &Path, settings: &Settings) -> io::Result<bool> {
         scrub_modules(&modules)?;
     }
     Ok(true)
+}
+
+/// Adds to the configuration of the repository in `project`.
+pub(crate) fn configure(project: &Path, added: GitConfig) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().append(true).open(project.join(".git/config"))?;
+    file.write_all(added.into_text().as_bytes())
 }
 
 fn uses_sha256(git: &Path) -> bool {

@@ -243,8 +243,11 @@ impl Sources<'_> {
         limit: &mut Limit,
         overlay: &str,
     ) -> Phased<Result<(), GitFailure>> {
-        let source = format!("--source={overlay}");
-        let arguments = ["restore", "--quiet", "--worktree", "--no-overlay", &source, "--", ":/"];
-        self.git.run(course, limit, &arguments).await
+        // Unlike `git restore`, this also knows what to do where there are no files.
+        let arguments = ["read-tree", "--reset", "-u", "--index-output=.git/overlay-index", overlay];
+        let laid = self.git.run(course, limit, &arguments).await?;
+        let index = self.engine.places.project.join(".git/overlay-index");
+        files::blocking("remove the index of the overlay", move || files::remove(&index)).await?;
+        Ok(laid)
     }
 }

@@ -61,13 +61,7 @@ impl Bench {
             grace: Duration::from_secs(5),
             ..EngineSettings::default()
         };
-        Ok(Self {
-            job,
-            settings,
-            folder,
-            artifacts: MemoryArtifacts::new(),
-            phases: Arc::default(),
-        })
+        Ok(Self { job, settings, folder, artifacts: MemoryArtifacts::new(), phases: Arc::default() })
     }
 
     pub(crate) fn after_script(mut self, commands: &[&str]) -> Self {
@@ -78,6 +72,21 @@ impl Bench {
     pub(crate) fn variable(mut self, key: &str, value: impl AsRef<str>) -> Self {
         self.job.variables.push(Variable::raw(key, value.as_ref()));
         self
+    }
+
+    /// Puts only `programs`, and those in the folder `bin`, on `PATH`.
+    pub(crate) fn only(&mut self, programs: &[&str]) -> Result<PathBuf> {
+        let bin = self.folder.path().join("bin");
+        std::fs::create_dir_all(&bin)?;
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        for program in programs {
+            let mut found = std::env::split_paths(&path).map(|folder| folder.join(program));
+            let found = found.find(|path| path.exists()).ok_or_else(|| format!("no {program}"))?;
+            std::os::unix::fs::symlink(std::fs::canonicalize(found)?, bin.join(program))?;
+        }
+        self.settings.environment.retain(|(key, _)| key != "PATH");
+        self.settings.environment.push(("PATH".into(), bin.to_string_lossy().into_owned()));
+        Ok(bin)
     }
 
     pub(crate) fn places(&self) -> Places {
@@ -108,7 +117,12 @@ impl Bench {
         let spool = Arc::new(MemorySpool::new());
         let limits = LogLimits { timestamps: false, ..LogLimits::default() };
         let masks = Masks::new(
-            self.job.variables.0.iter().filter(|variable| variable.masked).map(|variable| variable.value.clone()),
+            self.job
+                .variables
+                .0
+                .iter()
+                .filter(|variable| variable.masked)
+                .map(|variable| variable.value.clone()),
             Vec::new(),
         );
         let log = JobLog::new(&limits, masks, false, Arc::clone(&spool) as Arc<dyn LogSpool>);

@@ -61,7 +61,8 @@ async fn an_abort_does_not_wait_for_what_ignores_it() -> Result {
 #[tokio::test]
 async fn a_stop_ends_what_the_script_left_running_before_after_script_runs() -> Result {
     let mark = "sleep 98765.4321";
-    let after = format!("if grep -alsz '{}' /proc/[0-9]*/cmdline | grep -v self; then echo alive; fi", "98765.4321");
+    let after =
+        format!("if grep -alsz '{}' /proc/[0-9]*/cmdline | grep -v self; then echo alive; fi", "98765.4321");
     let script = format!("setsid {mark} & {mark}");
     let mut bench = Bench::new(&[&script])?.after_script(&[&after.replace("98765", "9876[5]")]);
     bench.job.timeout = Duration::from_millis(500);
@@ -80,9 +81,8 @@ async fn time_that_runs_out_is_said_and_after_script_has_its_own() -> Result {
     seen.failed(FailureReason::JobExecutionTimeout)?;
     seen.says(&["after failed", "ERROR: Job failed: execution took longer than 200ms"])?;
 
-    let bench = Bench::new(&["true"])?
-        .after_script(&["sleep 1000"])
-        .variable("RUNNER_AFTER_SCRIPT_TIMEOUT", "200ms");
+    let bench =
+        Bench::new(&["true"])?.after_script(&["sleep 1000"]).variable("RUNNER_AFTER_SCRIPT_TIMEOUT", "200ms");
     let seen = bench.run().await?;
     seen.succeeded()?;
     seen.says(&["WARNING: after_script took longer than 200ms, which does not change the job's result"])
