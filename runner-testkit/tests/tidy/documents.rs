@@ -14,6 +14,17 @@ pub(crate) fn unnamed_examples(tree: &Tree) -> Vec<Offence> {
     unnamed.map(|path| Offence::at("README.md", 1, format!("name the example `{path}`"))).collect()
 }
 
+/// The program in the README, unless it is the example that is run, letter by letter.
+pub(crate) fn other_embedding(tree: &Tree) -> Option<Offence> {
+    let program = tree.text("examples/embed.rs").lines().filter(|line| !line.starts_with("//!"));
+    let program: Vec<_> = program.skip_while(|line| line.is_empty()).collect();
+    let readme = tree.text("README.md").lines();
+    let shown: Vec<_> =
+        readme.skip_while(|line| *line != "```rust").skip(1).take_while(|line| *line != "```").collect();
+    let advice = "the program in ```rust must be that of examples/embed.rs, letter by letter: copy it";
+    (shown != program).then(|| Offence::at("README.md", 1, advice))
+}
+
 /// The example that a file is or belongs to: a program directly in `examples`, or a folder of `examples/pipelines`.
 fn example(file: &File) -> Option<String> {
     let inner = file.path.strip_prefix("examples/")?;
@@ -170,6 +181,20 @@ mod tests {
         let advice = ["examples/executor.rs", "examples/pipelines/one"];
         let expected = advice.map(|path| format!("README.md:1: name the example `{path}`"));
         assert_eq!(shown(&unnamed_examples(&tree)), expected);
+    }
+
+    #[test]
+    fn a_program_in_the_readme_that_is_not_the_example_is_found() {
+        let check = |readme: &str| {
+            other_embedding(&Tree::of(&[
+                ("README.md", readme),
+                ("examples/embed.rs", "//! It.\n\nfn main() {}\n"),
+            ]))
+        };
+        assert_eq!(check("Text\n```sh\nls\n```\n```rust\nfn main() {}\n```\nText"), None);
+        for readme in ["", "```rust\nfn main() { }\n```", "```rust\nfn main() {}\n\n```"] {
+            assert!(check(readme).is_some(), "{readme}");
+        }
     }
 
     #[test]

@@ -82,6 +82,11 @@ fn the_readme_names_every_example() -> Verdict {
 }
 
 #[test]
+fn the_readme_shows_the_program_that_is_run() -> Verdict {
+    judge(|tree| documents::other_embedding(tree).into_iter().collect())
+}
+
+#[test]
 fn the_architecture_names_exactly_the_crates_that_exist() -> Verdict {
     judge(documents::wrong_crates)
 }
