@@ -191,6 +191,10 @@ impl Layout {
             "--show-toplevel",
         ];
         let output = Git::new(directory).run(&arguments).await?;
+        // An old git prints what it does not know.
+        if output.stdout.windows(3).any(|part| part == b"\n--") {
+            return Err(RepositoryError::GitTooOld);
+        }
         let mut lines = output.stdout.split(|byte| *byte == b'\n');
         let mut line = || lines.next().unwrap_or_default();
         let (bare, inside, shallow) = (line() == b"true", line() == b"true", line() == b"true");

@@ -16,6 +16,9 @@ pub enum RepositoryError {
     /// The program could not be started.
     #[error("`git` could not be started")]
     Start(#[source] io::Error),
+    /// The program is older than what is used of it.
+    #[error("the program `git` is too old; version 2.34 is needed")]
+    GitTooOld,
     /// The directory is not there.
     #[error("there is no such directory")]
     NoDirectory,
@@ -76,7 +79,7 @@ impl RepositoryError {
     /// The error of the crate's interface: what was being done, and where.
     pub(crate) fn during(self, operation: &str, directory: &Path) -> Error {
         let kind = match &self {
-            Self::GitMissing => ErrorKind::Unsupported,
+            Self::GitMissing | Self::GitTooOld => ErrorKind::Unsupported,
             Self::NoDirectory | Self::NotARepository => ErrorKind::NotFound,
             Self::DubiousOwnership(_) => ErrorKind::Unauthorized,
             Self::Bare | Self::InsideGitDirectory | Self::LineBreak | Self::Event(_) => ErrorKind::Invalid,
