@@ -3,4 +3,8 @@
 pub mod archive;
 pub mod engine;
 pub mod host;
+pub mod store;
 pub mod supervise;
+pub mod workspace;
+
+pub use store::DirectoryArtifacts;

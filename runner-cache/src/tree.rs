@@ -106,6 +106,8 @@ pub struct TreeWriter {
     /// What folders get at the end, since one that is read-only could not be filled.
     folders: BTreeMap<PathBuf, Attributes>,
     links: Vec<(PathBuf, OsString)>,
+    /// Bits that every folder gets besides its own.
+    always: u32,
 }
 
 impl TreeWriter {
@@ -121,7 +123,15 @@ impl TreeWriter {
             known: HashSet::new(),
             folders: BTreeMap::new(),
             links: Vec::new(),
+            always: 0,
         })
+    }
+
+    /// Leaves folders so that their owner can remove them, whatever the archive says.
+    #[must_use]
+    pub fn removable(mut self) -> Self {
+        self.always = OWNER;
+        self
     }
 
     /// Makes a folder, or gives an existing one the attributes.
@@ -130,7 +140,8 @@ impl TreeWriter {
     /// [`TreeError::Refused`] where that would leave the root; else those of the file system.
     pub fn folder(&mut self, path: &Path, attributes: Attributes) -> Result<(), TreeError> {
         self.enter(path)?;
-        self.folders.insert(path.to_owned(), attributes);
+        let mode = attributes.mode | self.always;
+        self.folders.insert(path.to_owned(), Attributes { mode, ..attributes });
         Ok(())
     }
 

@@ -52,13 +52,30 @@ pub async fn extract(archive: &Path, folder: &Path) -> Result<Summary> {
 /// # Errors
 /// Those of [`extract`].
 pub fn extract_file(archive: File, folder: &Path, interrupt: &Interrupt) -> Result<Summary> {
+    unpack(archive, folder, interrupt, |writer| writer)
+}
+
+/// As [`extract_file`], for a folder that a person looks at and removes: no folder in it is read-only.
+///
+/// # Errors
+/// Those of [`extract`].
+pub fn extract_to_look_at(archive: File, folder: &Path, interrupt: &Interrupt) -> Result<Summary> {
+    unpack(archive, folder, interrupt, TreeWriter::removable)
+}
+
+fn unpack(
+    archive: File,
+    folder: &Path,
+    interrupt: &Interrupt,
+    prepare: fn(TreeWriter) -> TreeWriter,
+) -> Result<Summary> {
     let archive_bytes = archive.metadata().map_err(|cause| io_error(OPERATION, cause))?.len();
-    let mut zip =
-        ZipArchive::new(BufReader::new(archive)).map_err(|error| read_error(error).during(OPERATION))?;
+    let zip = ZipArchive::new(BufReader::new(archive)).map_err(read_error);
+    let mut zip = zip.map_err(|error| error.during(OPERATION))?;
     let plan = plan(&zip, interrupt).map_err(|error| error.during(OPERATION))?;
     let bytes = plan.iter().fold(0_u64, |sum, entry| sum.saturating_add(entry.size));
     ensure_space(folder, bytes, OPERATION)?;
-    let unpacked = TreeWriter::new(folder, interrupt).and_then(|mut writer| {
+    let unpacked = TreeWriter::new(folder, interrupt).map(prepare).and_then(|mut writer| {
         let written = plan.iter().try_for_each(|entry| write(&mut zip, entry, &mut writer));
         // Folders get their permissions even after an error.
         let finished = writer.finish();

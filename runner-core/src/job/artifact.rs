@@ -21,7 +21,7 @@ pub struct ArtifactSpec {
     pub paths: Vec<String>,
     /// Patterns of what to leave out.
     pub exclude: Vec<String>,
-    /// Also what git does not track and does not ignore.
+    /// Also what git does not track, ignored files included.
     pub untracked: bool,
     /// When to keep it.
     pub when: When,

@@ -39,7 +39,7 @@ pub struct CacheSpec {
     pub fallback_keys: Vec<String>,
     /// Patterns of what to store, relative to the work tree.
     pub paths: Vec<String>,
-    /// Also what git does not track and does not ignore.
+    /// Also what git does not track, ignored files included.
     pub untracked: bool,
     /// Restore, save, or both.
     pub policy: CachePolicy,
