@@ -14,6 +14,7 @@ use crate::{pipeline::Pipeline, predefined::Predefined, snapshot::Snapshot};
 
 mod artifacts;
 mod graph;
+mod job;
 mod progress;
 mod report;
 mod run;

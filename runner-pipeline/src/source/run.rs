@@ -2,21 +2,16 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Arc,
     time::Duration,
 };
 
-use runner_core::{
-    Failure, JobId, JobOutcome,
-    job::{DependencyFile, Variable},
-    source::WishAction,
-};
+use runner_core::{Failure, JobId, JobOutcome, source::WishAction};
 use tokio::time::Instant;
 
 use super::{
     JobProgress, JobStatus,
     graph::{Edges, Graph},
-    report::AppliedLog,
+    job::{Job, is_allowed, is_retried},
     selection::Selection,
     verdict::{Prior, Seen, Verdict, verdict},
 };
@@ -32,26 +27,6 @@ pub(super) struct Run {
     next_id: u64,
     /// What nobody was told of yet.
     news: VecDeque<JobProgress>,
-}
-
-/// One job, and what it left for others.
-#[derive(Debug)]
-pub(super) struct Job {
-    pub(super) id: JobId,
-    pub(super) attempt: u32,
-    pub(super) log: Arc<AppliedLog>,
-    pub(super) wish: WishAction,
-    /// Variables of its dotenv report.
-    pub(super) dotenv: Vec<Variable>,
-    pub(super) archive: Option<DependencyFile>,
-    status: JobStatus,
-    previous: Option<Failure>,
-    /// Somebody asked for it by name.
-    asked: bool,
-    handed_out: bool,
-    ready: Option<Instant>,
-    started: Option<Instant>,
-    ended: Option<Instant>,
 }
 
 impl Run {
@@ -341,52 +316,4 @@ impl Run {
             self.set(index, JobStatus::Skipped { because });
         }
     }
-}
-
-impl Job {
-    fn new(id: JobId, asked: bool) -> Self {
-        Self {
-            id,
-            attempt: 1,
-            log: Arc::default(),
-            wish: WishAction::GoOn,
-            dotenv: Vec::new(),
-            archive: None,
-            status: JobStatus::Waiting,
-            previous: None,
-            asked,
-            handed_out: false,
-            ready: None,
-            started: None,
-            ended: None,
-        }
-    }
-
-    /// How long it waited for a slot so far.
-    pub(super) fn queued(&self) -> Option<Duration> {
-        self.ready.map(|ready| ready.elapsed())
-    }
-}
-
-fn is_allowed(allow: &AllowFailure, failure: &Failure) -> bool {
-    match allow {
-        AllowFailure::No => false,
-        AllowFailure::Yes => true,
-        AllowFailure::ExitCodes(codes) => failure.exit_code.is_some_and(|code| codes.contains(&code)),
-    }
-}
-
-/// Whether a job that failed for the `attempts`th time is started again.
-fn is_retried(job: &PipelineJob, failure: &Failure, attempts: u32) -> bool {
-    let retry = &job.retry;
-    let reason = failure.reason.as_str();
-    let by_reason = retry.when.iter().any(|when| when == "always" || when == reason);
-    let by_code = failure.exit_code.is_some_and(|code| retry.exit_codes.contains(&code));
-    let matches = match (retry.when.is_empty(), retry.exit_codes.is_empty()) {
-        (true, true) => true,
-        (true, false) => by_code,
-        (false, true) => by_reason,
-        (false, false) => by_reason || by_code,
-    };
-    attempts <= retry.max && matches
 }

@@ -1,20 +1,27 @@
 //! Which jobs run, when, with what, and what becomes of them.
 
-use std::{io::Write, sync::PoisonError};
+use std::{
+    io::Write,
+    sync::{Arc, PoisonError},
+};
 
 use bytes::Bytes;
 use runner_core::{
-    ArtifactUpload, Capacity, ErrorKind, JobLease, JobOutcome, JobSource,
+    ArtifactStore, ArtifactUpload, Capacity, ErrorKind, JobLease, JobOutcome, JobSource,
     job::{ArtifactFormat, Variable, Variables},
     outcome::LogDigest,
     source::{Completion, JobState, LogAck, WishAction},
 };
-use runner_pipeline::{AllowFailure, JobStatus, JobWhen, PipelineJob, SelectionError};
+use runner_pipeline::{
+    AllowFailure, Context, JobStatus, JobWhen, PipelineEvent, PipelineJob, PipelineRun, PipelineSource,
+    Predefined, Repository, SelectionError, Snapshot, parse,
+};
+use runner_testkit::MemoryArtifacts;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    fake_run::{FakeRun, allowed, end_of, job, manual, needing, pipeline, retrying, when},
-    work_tree::Outcome,
+    fake_run::{FakeRun, Recorder, allowed, end_of, job, manual, needing, pipeline, retrying, when},
+    work_tree::{Outcome, WorkTree},
 };
 
 /// Runs `jobs` with `outcomes` and compares the waves in which they ran and their states.
@@ -357,6 +364,35 @@ async fn a_later_job_gets_variables_and_artifacts_of_those_it_names() -> Outcome
     assert_eq!(giver.file.as_ref().map(|file| file.size), Some(5));
     assert_eq!(later[0].job.dependencies[1].file, None);
     assert_eq!(run.artifacts.uploads().len(), 3);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_of_a_file_gets_the_work_tree_of_its_repository() -> Outcome {
+    let tree = WorkTree::new()?;
+    tree.write("new", "x")?;
+    let repository = Repository::discover(tree.root()).await?;
+    let predefined = Predefined::of(&repository, PipelineEvent::Push, "ci.yml").await?;
+    let context = Context { predefined: predefined.variables.clone(), ..Context::default() };
+    let text = "a:\n  script: x\n  variables: {GIT_DEPTH: 3, OWN: $CI_JOB_NAME}\n  rules: [if: $CI_COMMIT_BRANCH == \"main\"]\n";
+    let snapshot = Arc::new(Snapshot::take(&repository, &predefined, &tree.beside("scratch")).await?);
+    let run = PipelineRun {
+        pipeline: parse("ci.yml", text, &context)?,
+        predefined,
+        snapshot: Some(Arc::clone(&snapshot)),
+        variables: Variables::default(),
+        jobs: Vec::new(),
+    };
+    let store: Arc<dyn ArtifactStore> = MemoryArtifacts::new();
+    let source =
+        PipelineSource::new(run, Arc::new(move |_| Arc::clone(&store)), Arc::new(Recorder::default()))?;
+    let lease = source.next(Capacity { free: 1 }, &CancellationToken::new()).await?.ok_or("no job came")?;
+    let value = |key| lease.job.variables.value(key);
+    assert_eq!((value("OWN").as_str(), value("CI_JOB_ID").as_str()), ("a", lease.job.id.as_str()));
+    assert_eq!(value("CI_COMMIT_SHA"), snapshot.sha());
+    assert_eq!(value("CI_REPOSITORY_URL"), snapshot.url());
+    assert_eq!(lease.job.git, snapshot.git_info(Some(3)));
+    assert!(lease.job.project.id > 0 && lease.job.features.sections);
     Ok(())
 }
 
