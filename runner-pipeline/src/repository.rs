@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 mod digest;
 mod error;
+mod folder;
 mod git;
 mod remote;
 
@@ -21,6 +22,8 @@ type Result<T> = std::result::Result<T, RepositoryError>;
 #[derive(Debug, Clone)]
 pub struct Repository {
     root: PathBuf,
+    /// Where the project is within the work tree, where it is not the whole of it.
+    folder: Option<PathBuf>,
     git_dir: PathBuf,
     common_dir: PathBuf,
     object_format: String,
@@ -81,6 +84,7 @@ impl Repository {
         let default_branch = default_branch(&git, &config, branch.as_deref()).await?;
         Ok(Self {
             root: layout.root,
+            folder: None,
             git_dir: layout.git_dir,
             common_dir: layout.common_dir,
             object_format: layout.object_format,
@@ -92,7 +96,7 @@ impl Repository {
         })
     }
 
-    /// The top directory of the work tree.
+    /// The top directory of the project: of the work tree, unless a [folder](Self::folder) of it was taken.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -102,9 +106,19 @@ impl Repository {
         self.branch.as_deref()
     }
 
-    /// The commit that is checked out; `None` before the first one.
+    /// The commit that is checked out; `None` before the first one. That of a [folder](Self::folder) has no hash yet.
     pub fn commit(&self) -> Option<&Commit> {
         self.commit.as_ref()
+    }
+
+    /// The hash of the commit that is checked out, where jobs can check it out too.
+    pub(crate) fn head(&self) -> Option<&Commit> {
+        self.commit().filter(|commit| !commit.sha.is_empty())
+    }
+
+    /// Where the project is within the work tree, where it is not the whole of it.
+    pub(crate) fn within(&self) -> Option<&Path> {
+        self.folder.as_deref()
     }
 
     /// The branch that the project counts as its main one: what `origin/HEAD` names, else `main` or `master`.

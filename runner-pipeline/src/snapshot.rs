@@ -74,7 +74,7 @@ impl Snapshot {
         let mut bare = Bare::create(repository, scratch)?;
         let (changes, refs) = tokio::join!(Changes::store(repository, bare.path()), bare::refs(repository));
         let (changes, mut refs) = (changes?, refs?);
-        let head = repository.commit().map(|commit| commit.sha.clone());
+        let head = repository.head().map(|commit| commit.sha.clone());
         let (sha, overlay) = match head {
             Some(sha) => (sha, changes.commit),
             None => (changes.commit.unwrap_or_default(), None),
@@ -87,7 +87,9 @@ impl Snapshot {
         };
         let pipeline_ref = format!("refs/pipelines/{}", predefined.pipeline_id);
         refs.insert(pipeline_ref.clone(), sha.clone());
-        if let Some(name) = ref_name.as_ref().filter(|_| reference.kind != RefKind::Tag) {
+        // A tag of the repository is there already, and may be one with a message.
+        let is_there = reference.kind == RefKind::Tag && repository.within().is_none();
+        if let Some(name) = ref_name.as_ref().filter(|_| !is_there) {
             refs.insert(name.clone(), sha.clone());
         }
         if reference.kind == RefKind::MergeRequest {

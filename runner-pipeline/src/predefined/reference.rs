@@ -38,7 +38,7 @@ impl Reference {
             (None, Some(_)) => branch_at_head(repository).await?,
             (None, None) => None,
         };
-        match (event, branch, repository.commit()) {
+        match (event, branch, repository.head()) {
             (PipelineEvent::MergeRequest, None, _) => Err(RepositoryError::Event(
                 "a merge request is that of a branch, and HEAD is detached; check out a branch with `git switch`".to_owned(),
             )),

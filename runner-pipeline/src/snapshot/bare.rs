@@ -111,6 +111,10 @@ fn path_bytes(path: &Path) -> Vec<u8> {
 
 /// The branches and tags that a job sees as those of `origin`: those of the remote, and those that only are here.
 pub(super) async fn refs(repository: &Repository) -> Result<Refs, RepositoryError> {
+    if repository.within().is_some() {
+        // Their history is that of more than the folder.
+        return Ok(Refs::new());
+    }
     let remote = format!("refs/remotes/{}/", repository.remote_name());
     let arguments =
         ["for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/", "refs/tags/", remote.as_str()];

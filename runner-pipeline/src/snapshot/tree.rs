@@ -1,6 +1,6 @@
 //! Writes the work tree as a tree of git, with an index of our own, so that nothing of the user's changes.
 
-use std::{fs, io, path::Path};
+use std::{ffi::OsString, fs, io, path::Path};
 
 use super::scratch_error;
 use crate::repository::{Git, GitOutput, Repository, RepositoryError};
@@ -21,21 +21,41 @@ impl Changes {
         copy_index(&repository.git_dir().join("index"), &index)
             .map_err(|cause| scratch_error("copy git's index", cause))?;
         let git = writer(repository, bare, &index);
-        let output = git
-            .run(&["add", "--all", "--sparse", "--ignore-errors", "--", ":/", ":(top,exclude).runner"])
-            .await?;
+        // Both mean the top of the project, which is where git runs.
+        let output =
+            git.run(&["add", "--all", "--sparse", "--ignore-errors", "--", ".", ":(exclude).runner"]).await?;
         let notes = notes(&output)?;
-        let tree = git.text(&["write-tree"]).await?;
-        let head = repository.commit();
+        let mut arguments = vec![OsString::from("write-tree")];
+        if let Some(folder) = repository.within() {
+            let mut prefix = OsString::from("--prefix=");
+            prefix.extend([folder.as_os_str(), "/".as_ref()]);
+            arguments.push(prefix);
+        }
+        let tree = git.text(&arguments).await?;
+        let head = repository.head();
         if head.is_some_and(|commit| commit.tree == tree) {
             return Ok(Self { commit: None, notes });
         }
-        let mut arguments = vec!["commit-tree", "--no-gpg-sign", "-m", "The work tree, as it is", &tree];
+        let message = match (repository.within(), repository.commit()) {
+            (Some(_), Some(commit)) if !commit.message.is_empty() => commit.message.as_str(),
+            _ => "The work tree, as it is",
+        };
+        let mut arguments = vec!["commit-tree", "--no-gpg-sign", "-m", message, &tree];
         if let Some(commit) = head {
             arguments.extend(["-p", &commit.sha]);
         }
-        let commit = git.text(&arguments).await?;
+        let commit = dated(git, repository).text(&arguments).await?;
         Ok(Self { commit: Some(commit), notes })
+    }
+}
+
+/// A folder that has not changed is the same commit each time.
+fn dated(git: Git, repository: &Repository) -> Git {
+    match (repository.within(), repository.commit()) {
+        (Some(_), Some(commit)) => git
+            .environment("GIT_AUTHOR_DATE", &commit.timestamp)
+            .environment("GIT_COMMITTER_DATE", &commit.timestamp),
+        _ => git,
     }
 }
 

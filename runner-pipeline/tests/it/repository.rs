@@ -476,3 +476,30 @@ async fn a_digest_follows_the_content_of_files() -> Outcome {
     assert_eq!(repository.digest(&["../outside".to_owned(), "/etc/passwd".to_owned()]), None);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_folder_is_a_project_of_its_own() -> Outcome {
+    let tree = WorkTree::with_commit()?;
+    let folder = tree.root().join("parts/one");
+    fs::create_dir_all(folder.join(".runner"))?;
+    fs::write(tree.root().join(".gitignore"), "*.log\n")?;
+    for (name, text) in [("a", "1"), ("b.log", "2"), (".runner/c", "3")] {
+        fs::write(folder.join(name), text)?;
+    }
+    let project = || async {
+        let repository = Repository::discover(&folder).await?.folder(&folder)?;
+        let predefined = Predefined::of(&repository, PipelineEvent::Push, ".gitlab-ci.yml").await?;
+        let snapshot = Snapshot::take(&repository, &predefined, &tree.beside("scratch")).await?;
+        Outcome::Ok((predefined, snapshot))
+    };
+    let (predefined, snapshot) = project().await?;
+    assert_eq!(predefined.variables.value("CI_PROJECT_NAME"), "one");
+    assert_eq!(predefined.variables.value("CI_COMMIT_SHA"), "");
+    assert!(!snapshot.is_dirty());
+    let clone = tree.beside("clone");
+    git(tree.root(), &["clone", "--quiet", &snapshot.url(), &clone.to_string_lossy()])?;
+    assert_eq!(files(&clone)?, ["a"]);
+    assert_eq!(git(&clone, &["rev-list", "--count", "HEAD"])?.trim(), "1");
+    assert_eq!(project().await?.1.sha(), snapshot.sha(), "the same files are the same commit");
+    Ok(())
+}
