@@ -76,15 +76,4 @@ pub(crate) fn size(bytes: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn amounts_are_for_people() {
-        assert_eq!(amount(1, 0), "1 file, 0 bytes");
-        assert_eq!(amount(27, 1_234_567), "27 files, 1.2 MB");
-        assert_eq!(size(999), "999 bytes");
-        assert_eq!(size(1000), "1.0 kB");
-        assert_eq!(size(u64::MAX), "18446.7 PB");
-    }
-}
+pub(super) mod tests;
