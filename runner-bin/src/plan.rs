@@ -1,6 +1,10 @@
 //! Everything that is known before anything runs: the repository, its variables, the pipeline.
 
-use std::{io, path::Path, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::anyhow;
 use runner_core::{
@@ -40,6 +44,8 @@ impl Plan {
     /// Reads all that `options` name.
     pub(crate) async fn read(options: &Exec) -> Result<Self, Fault> {
         let repository = Repository::discover(&options.directory).await.map_err(Fault::of_core)?;
+        let folder = project(&options.directory, repository.root(), &options.file);
+        let repository = repository.folder(&folder).map_err(Fault::of_core)?;
         let variables = variables(options)?;
         let name = options.file.display().to_string();
         let event = event(options.event);
@@ -61,6 +67,15 @@ impl Plan {
         let title = format!("{name} · {event}{of}");
         Ok(Self { repository, predefined, variables, pipeline, text, title })
     }
+}
+
+/// The project: the nearest directory with the pipeline's file, from `directory` up to the top of the work tree. A
+/// folder with a file of its own is a project of its own, as the examples of a larger project are.
+fn project(directory: &Path, top: &Path, file: &Path) -> PathBuf {
+    let start = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+    let mut within = start.ancestors().take_while(|ancestor| ancestor.starts_with(top));
+    let found = within.find(|ancestor| file.is_relative() && ancestor.join(file).is_file());
+    found.unwrap_or(top).to_owned()
 }
 
 fn event(name: EventName) -> PipelineEvent {
