@@ -11,7 +11,7 @@ mod scope;
 use std::rc::Rc;
 
 use crate::{
-    diagnostic::Mistakes,
+    diagnostic::{Mistakes, nearest},
     pipeline::{Context, Pipeline},
     syntax::{
         inherit::{self, Inherit},
@@ -19,7 +19,7 @@ use crate::{
         keyword,
         root::{self, Root},
     },
-    yaml::{Entry, Map},
+    yaml::{Entry, Map, Value},
 };
 
 /// The most jobs, each instance of a parallel one counted.
@@ -97,14 +97,18 @@ fn is_job(entry: &Entry, file: &Map, check: &Mistakes<'_>) -> bool {
             keyword::JOB.contains(&key) && key != "variables" || keyword::JOB_UNSUPPORTED.contains(&key)
         })
     });
-    let is_broken = matches!(entry.value.value, crate::yaml::Value::Broken);
-    if !looks_like_one && !is_broken {
-        let candidates = keyword::ROOT.iter().copied().filter(|key| file.get(key).is_none());
-        let message = format!("`{}` is neither a keyword nor a job", entry.key);
-        let help = "a job is a mapping with `script`; a dot before the name hides what is none".to_owned();
-        check.unknown(entry.key_span, message, (&entry.key, candidates), Some(help));
+    let is_broken = matches!(entry.value.value, Value::Broken);
+    if looks_like_one || is_broken {
+        return looks_like_one;
     }
-    looks_like_one
+    let candidates = keyword::ROOT.iter().copied().filter(|key| file.get(key).is_none());
+    if entry.value.as_map().is_some() && nearest(&entry.key, candidates.clone()).is_none() {
+        return true;
+    }
+    let message = format!("`{}` is neither a keyword nor a job", entry.key);
+    let help = "a job is a mapping with `script`; a dot before the name hides what is none".to_owned();
+    check.unknown(entry.key_span, message, (&entry.key, candidates), Some(help));
+    false
 }
 
 fn has_good_name(entry: &Entry, check: &Mistakes<'_>) -> bool {

@@ -5,7 +5,7 @@ use std::{
     collections::HashSet,
 };
 
-use super::{Diagnostic, Diagnostics, nearest::nearest};
+use super::{Diagnostic, Diagnostics, nearest};
 use crate::yaml::{Node, Source, Span};
 
 /// More mistakes than this help nobody.

@@ -4,8 +4,7 @@
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word_length = word.chars().count();
     let allowed = match word_length {
-        0..=2 => 1,
-        3..=5 => 2,
+        0..=5 => 1,
         _ => word_length / 3,
     };
     candidates

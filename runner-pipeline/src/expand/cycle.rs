@@ -41,11 +41,23 @@ pub(super) fn check(links: &[Links], instances: &[Instance<'_>], firsts: &[usize
                     .chain([next])
                     .map(name)
                     .collect();
-                check.error(span, format!("`{}` needs itself: {}", name(next), way.join(" → ")));
+                check.error(span, format!("`{}` needs itself: {}", name(next), shown(&way)));
             } else {
                 enter(next, &edges, &mut states, &mut path);
             }
         }
+    }
+}
+
+/// The way as text; of a long one its beginning and its end.
+fn shown(way: &[&str]) -> String {
+    const LONGEST: usize = 12;
+    match way {
+        [first @ .., last] if way.len() > LONGEST => {
+            let first: Vec<&str> = first.iter().take(LONGEST / 2).copied().collect();
+            format!("{} → … ({} more) → {last}", first.join(" → "), way.len() - first.len() - 1)
+        }
+        _ => way.join(" → "),
     }
 }
 

@@ -57,15 +57,14 @@ impl<'a, 'text> Extends<'a, 'text> {
         path.push(&entry.key);
         let merged = self.with_bases(own, extends, path);
         path.pop();
-        let too_deep = path.len() + merged.levels > MOST_LEVELS;
-        if too_deep && path.is_empty() && merged.map.is_some() {
-            self.too_deep(extends.span);
-        }
-        let merged = if too_deep && path.is_empty() { nothing } else { merged };
-        // What failed under a long path may be right by itself; it is tried again with its own.
-        if merged.map.is_some() || path.is_empty() {
-            self.known.insert(Rc::clone(&entry.key), merged.clone());
-        }
+        let merged = if merged.levels > MOST_LEVELS {
+            self.too_deep(extends.span, &entry.key);
+            nothing
+        } else {
+            merged
+        };
+        // What failed is not tried again, not even where it would be right by itself: that keeps this linear.
+        self.known.insert(Rc::clone(&entry.key), merged.clone());
         merged
     }
 
@@ -102,7 +101,7 @@ impl<'a, 'text> Extends<'a, 'text> {
             return nothing;
         }
         if path.len() > MOST_LEVELS {
-            self.too_deep(span);
+            self.too_deep(span, path.first().copied().unwrap_or_default());
             return nothing;
         }
         let Some(entry) = self.file.get(name).filter(|entry| !super::is_keyword(&entry.key)) else {
@@ -140,8 +139,9 @@ impl<'a, 'text> Extends<'a, 'text> {
         self.check.error(span.unwrap_or_default(), format!("`{name}` extends itself: {way}"));
     }
 
-    fn too_deep(&self, span: Span) {
-        self.check.error(span, format!("more than {MOST_LEVELS} jobs extend each other in a row"));
+    fn too_deep(&self, span: Span, first: &str) {
+        let message = format!("more than {MOST_LEVELS} jobs extend each other in a row");
+        self.check.error_with_help(span, message, format!("the row begins with `{first}`"));
     }
 
     fn names(&self, extends: &'a Node) -> Vec<(&'a str, Span)> {
@@ -153,7 +153,7 @@ impl<'a, 'text> Extends<'a, 'text> {
                     if let Value::Text(name) = &item.value {
                         return Some((&**name, item.span));
                     }
-                    value::text(item, "an item of extends", self.check);
+                    value::text(item, "an item of `extends`", self.check);
                     None
                 })
                 .collect(),

@@ -79,7 +79,12 @@ fn names_are_good(instances: &[Instance<'_>], check: &Mistakes<'_>) {
         }
         if let Some(line) = seen.insert(instance.name.as_str(), instance.job.span.line) {
             let message = format!("`parallel` makes two jobs with the name `{}`", instance.name);
-            check.error_with_help(instance.job.span, message, format!("the other one is in line {line}"));
+            let help = if line == instance.job.span.line {
+                "the matrix has the same values twice".to_owned()
+            } else {
+                format!("the other one is in line {line}")
+            };
+            check.error_with_help(instance.job.span, message, help);
         }
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn services(node: &Node, check: Check<'_, '_>) -> Option<Vec<Service>
 
 fn service(node: &Node, check: Check<'_, '_>) -> Option<Service> {
     let Value::Map(map) = &node.value else {
-        let name = value::filled_text(node, "an item of services", check)?;
+        let name = value::filled_text(node, "an item of `services`", check)?;
         return Some(Service { image: Image { name, ..Image::default() }, ..Service::default() });
     };
     keyword::known(map, "services", SERVICE, &["ports"], check);

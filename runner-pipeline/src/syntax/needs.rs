@@ -22,7 +22,7 @@ pub(crate) fn read(node: &Node, check: Check<'_, '_>) -> Option<Vec<NeedName>> {
 
 fn need(node: &Node, check: Check<'_, '_>) -> Option<NeedName> {
     let Value::Map(map) = &node.value else {
-        let name = value::filled_text(node, "an item of needs", check)?;
+        let name = value::filled_text(node, "an item of `needs`", check)?;
         let job = Placed { value: name, span: node.span };
         return Some(NeedName { job, artifacts: true, optional: false });
     };

@@ -47,7 +47,7 @@ fn matrix(node: &Node, check: Check<'_, '_>) -> Option<Vec<Variables>> {
     let items = value::list(node, "parallel:matrix", check)?;
     let mut sets = Vec::new();
     for item in items {
-        let map = value::mapping(item, "an item of parallel:matrix", check)?;
+        let map = value::mapping(item, "an item of `parallel:matrix`", check)?;
         let more = combinations(map, check)?;
         sets.extend(more);
         if sets.len() > MOST_INSTANCES {

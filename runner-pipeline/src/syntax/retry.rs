@@ -68,7 +68,9 @@ pub(crate) fn allow_failure(node: &Node, check: Check<'_, '_>) -> Option<AllowFa
             value::exit_codes(codes, "allow_failure:exit_codes", check).map(AllowFailure::ExitCodes)
         }
         _ => {
-            value::wrong(node, "allow_failure", "true, false or a mapping with `exit_codes`", None, check);
+            let is_quoted = matches!(&node.value, Value::Text(text) if matches!(&**text, "true" | "false"));
+            let help = is_quoted.then_some("write it without quotes");
+            value::wrong(node, "allow_failure", "true, false or a mapping with `exit_codes`", help, check);
             None
         }
     }

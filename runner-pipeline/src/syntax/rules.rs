@@ -81,7 +81,7 @@ fn flatten(items: &[Rc<Node>], what: &str, level: usize, check: Check<'_, '_>, a
 fn rule(node: &Node, what: &str, owner: RulesOf, patterns: &Patterns, check: Check<'_, '_>) -> Option<Rule> {
     let Value::Map(map) = &node.value else {
         let help = "a rule is a mapping such as `- if: $CI_COMMIT_BRANCH`";
-        value::wrong(node, &format!("an item of {what}"), "a mapping", Some(help), check);
+        value::wrong(node, &format!("an item of `{what}`"), "a mapping", Some(help), check);
         return None;
     };
     let (keys, unsupported): (&[&str], &[&str]) = match owner {

@@ -51,7 +51,7 @@ fn flatten(node: &Node, what: &str, level: usize, commands: &mut Vec<String>, ch
             Value::Text(text) => commands.push((**text).to_owned()),
             Value::List(_) => flatten(item, what, level + 1, commands, check),
             _ => {
-                let what = format!("a command of {what}");
+                let what = format!("a command of `{what}`");
                 value::wrong(item, &what, "a string", Some(colon(item).unwrap_or("put it in quotes")), check);
             }
         }

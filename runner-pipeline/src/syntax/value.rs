@@ -10,11 +10,16 @@ pub(crate) fn wrong(node: &Node, what: &str, expected: &str, help: Option<&str>,
     if matches!(node.value, Value::Broken) {
         return;
     }
-    let message = format!("`{what}` must be {expected}, but is {}", node.kind());
+    let message = format!("{} must be {expected}, but is {}", quoted(what), node.kind());
     match help {
         Some(help) => check.error_with_help(node.span, message, help),
         None => check.error(node.span, message),
     }
+}
+
+/// A keyword in backquotes; a phrase that has them already, as it is.
+fn quoted(what: &str) -> String {
+    if what.contains('`') { what.to_owned() } else { format!("`{what}`") }
 }
 
 /// A string. Numbers and booleans are not: GitLab refuses them too.
@@ -22,8 +27,7 @@ pub(crate) fn text(node: &Node, what: &str, check: Check<'_, '_>) -> Option<Stri
     match &node.value {
         Value::Text(text) => Some((**text).to_owned()),
         Value::Bool(_) | Value::Int(_) | Value::Float(_) => {
-            let written = check.source().line(node.span.line);
-            let written: String = written.chars().skip(node.span.column - 1).take(node.span.length).collect();
+            let written = check.source().text(node.span);
             wrong(node, what, "a string", Some(&format!("put it in quotes: \"{written}\"")), check);
             None
         }
@@ -38,7 +42,7 @@ pub(crate) fn text(node: &Node, what: &str, check: Check<'_, '_>) -> Option<Stri
 pub(crate) fn filled_text(node: &Node, what: &str, check: Check<'_, '_>) -> Option<String> {
     let text = text(node, what, check)?;
     if text.trim().is_empty() {
-        check.error(node.span, format!("`{what}` must not be empty"));
+        check.error(node.span, format!("{} must not be empty", quoted(what)));
         return None;
     }
     Some(text)
@@ -97,7 +101,7 @@ pub(crate) fn list<'node>(node: &'node Node, what: &str, check: Check<'_, '_>) -
 /// A list of strings, each with its place.
 pub(crate) fn texts(node: &Node, what: &str, check: Check<'_, '_>) -> Option<Vec<Placed<String>>> {
     let items = list(node, what, check)?;
-    let item_of = format!("an item of {what}");
+    let item_of = format!("an item of `{what}`");
     let texts = items
         .iter()
         .filter_map(|item| text(item, &item_of, check).map(|value| Placed { value, span: item.span }))

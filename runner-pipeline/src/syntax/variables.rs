@@ -36,6 +36,11 @@ fn variable(entry: &Entry, what: &str, owner: Owner, check: Check<'_, '_>) -> Op
     let name = format!("{what}:{key}");
     match &entry.value.value {
         Value::Map(_) => described(entry, &name, owner, check),
+        Value::Null => {
+            let message = format!("`{name}` has no value");
+            check.error_with_help(entry.key_span, message, "write \"\" for an empty value");
+            None
+        }
         _ => plain(&entry.value, &name, check).map(|value| Variable::new(key, value)),
     }
 }
@@ -48,10 +53,6 @@ fn plain(node: &Node, name: &str, check: Check<'_, '_>) -> Option<String> {
             None
         }
         Value::Text(_) | Value::Bool(_) | Value::Int(_) | Value::Float(_) => Some(node.to_string()),
-        Value::Null => {
-            value::wrong(node, name, "a string", Some("write \"\" for an empty value"), check);
-            None
-        }
         _ => {
             value::wrong(node, name, "a string, a number or a boolean", None, check);
             None

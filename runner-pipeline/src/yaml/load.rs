@@ -78,7 +78,15 @@ enum Content {
 struct Key {
     text: Rc<str>,
     span: Span,
-    is_merge: bool,
+    kind: KeyKind,
+}
+
+#[derive(PartialEq, Eq)]
+enum KeyKind {
+    Plain,
+    Merge,
+    /// It was reported, and is left out together with its value.
+    Broken,
 }
 
 /// The file cannot be read any further; the mistake is noted.
@@ -242,7 +250,8 @@ impl<'check, 'text> Loader<'check, 'text> {
             Content::List(items) => items.push(node),
             Content::Map { map, own, key } => match key.take() {
                 None => *key = Some(key_of(&node, place, own, self.mistakes)),
-                Some(key) if key.is_merge => {
+                Some(key) if key.kind == KeyKind::Broken => {}
+                Some(key) if key.kind == KeyKind::Merge => {
                     self.merged += merge(map, &node, key.span, self.mistakes);
                     if self.merged > MOST_NODES {
                         self.mistakes
@@ -261,27 +270,37 @@ impl<'check, 'text> Loader<'check, 'text> {
     }
 
     fn invalid(&self, error: &ScanError) {
-        let mark = error.marker();
-        let line = mark.line().max(1);
-        let column = mark.col() + 1;
-        let indentation: String =
-            self.mistakes.source().line(line).chars().take_while(|letter| letter.is_whitespace()).collect();
-        let help = if let Some(tab) = indentation.chars().position(|letter| letter == '\t') {
+        let source = self.mistakes.source();
+        let (mut line, mut column) = (error.marker().line().max(1), error.marker().col() + 1);
+        if line > source.count() {
+            // The end of the file: nothing can be shown there.
+            line = source.count();
+            column = source.rest(line, 1).max(1);
+        }
+        let tab = source
+            .line(line)
+            .chars()
+            .take_while(|letter| letter.is_whitespace())
+            .position(|letter| letter == '\t');
+        if let Some(tab) = tab {
             let span = Span { line, column: tab + 1, length: 1 };
             return self.mistakes.error_with_help(span, "a tab in the indentation", "indent with spaces");
-        } else if error.info().contains("anchor") {
-            None
-        } else {
-            Some(
-                "look at the indentation, at missing quotes, and at colons in this line and in the one before",
-            )
-        };
-        let span = Span { line, column, length: self.mistakes.source().rest(line, column).clamp(1, 80) };
-        let message = format!("this is no valid YAML: {}", error.info());
-        match help {
-            Some(help) => self.mistakes.error_with_help(span, message, help),
-            None => self.mistakes.error(span, message),
         }
+        let length = source.rest(line, column);
+        let span = Span { line, column, length: length.clamp(1, 80) };
+        let info = error.info();
+        if info.contains("unknown anchor") {
+            let name: String =
+                source.line(line).chars().skip(column).take_while(|letter| !letter.is_whitespace()).collect();
+            let help = format!("define it further up, as in `&{name}`");
+            return self.mistakes.error_with_help(span, format!("`*{name}` names nothing"), help);
+        }
+        let help = if info.contains("mapping values are not allowed") {
+            "a text that holds a colon and a space must be in quotes"
+        } else {
+            "look at the indentation, at quotes and at brackets, in this line and before it"
+        };
+        self.mistakes.error_with_help(span, format!("this is no valid YAML: {info}"), help);
     }
 
     fn place(&self, span: saphyr_parser::Span) -> Span {
@@ -310,17 +329,21 @@ fn key_of(node: &Node, span: Span, own: &mut HashMap<Rc<str>, Span>, mistakes: &
         Value::List(_) | Value::Map(_) => {
             let message = format!("a key must be a string, but is {}", node.kind());
             mistakes.error_with_help(span, message, "put it in quotes if it is meant as a text");
-            "".into()
+            return Key { text: Rc::default(), span, kind: KeyKind::Broken };
         }
+        Value::Broken => return Key { text: Rc::default(), span, kind: KeyKind::Broken },
+        Value::Bool(_) | Value::Null => mistakes.source().text(span).into(),
         _ => node.to_string().into(),
     };
-    let is_merge = &*text == "<<" && matches!(node.style, Style::Plain);
-    if !is_merge && let Some(first) = own.insert(Rc::clone(&text), span) {
+    if &*text == "<<" && matches!(node.style, Style::Plain) {
+        return Key { text, span, kind: KeyKind::Merge };
+    }
+    if let Some(first) = own.insert(Rc::clone(&text), span) {
         let message = format!("`{text}` is there twice");
         let help = format!("the other one is in line {}, column {}", first.line, first.column);
         mistakes.error_with_help(span, message, help);
     }
-    Key { text, span, is_merge }
+    Key { text, span, kind: KeyKind::Plain }
 }
 
 /// Merges what `<<` names into a mapping: over the keys before it, and under those after it, as Ruby does. Of several

@@ -19,6 +19,16 @@ impl<'text> Source<'text> {
         number.checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or_default()
     }
 
+    /// How many lines there are, at least 1.
+    pub(crate) fn count(&self) -> usize {
+        self.lines.len().max(1)
+    }
+
+    /// What is written at a place.
+    pub(crate) fn text(&self, span: Span) -> String {
+        self.line(span.line).chars().skip(span.column.saturating_sub(1)).take(span.length).collect()
+    }
+
     /// How many letters stand between a column, counted from 1, and the end of its line, without white space there.
     pub(crate) fn rest(&self, line: usize, column: usize) -> usize {
         self.line(line).trim_end().chars().count().saturating_sub(column.saturating_sub(1))

@@ -1,6 +1,7 @@
 //! What pipelines of files and repositories come to.
 
 mod fake_run;
+mod language;
 mod promises;
 mod repository;
 mod source;
