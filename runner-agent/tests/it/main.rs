@@ -1,5 +1,6 @@
 //! Tests with real processes, shells, directories and git.
 
+mod archive;
 mod engine;
 mod local;
 mod supervise;
