@@ -1,38 +1,47 @@
-//! Passes quickly over text in which no pattern can begin.
+//! Passes quickly over text in which no pattern begins.
 //!
-//! Patterns of eight bytes or more are found by their groups of three bytes: in a window of eight bytes it is enough
-//! to look at the last group, since any pattern that begins in the first six places has one of its first six groups
-//! there (as in Wu and Manber's search). Shorter patterns are rare, and get a search of their own.
+//! Patterns of eight bytes or more are found by their groups of four bytes: in a window of eight bytes it is enough to
+//! look at the last group, since any pattern that begins in the first five places has one of its first five groups
+//! there (as in Wu and Manber's search). Shorter patterns, such as prefixes of tokens, are few and begin alike: a
+//! vectorised search for their first two bytes finds them, which also brings the text into the processor's cache.
 
-use aho_corasick::{AhoCorasick, MatchKind, packed};
+use std::fmt;
+
+use aho_corasick::{AhoCorasick, Input, MatchKind};
+use memchr::memmem::Finder;
 
 use super::pattern::Pattern;
 
 /// Patterns from this length on are found by groups.
 const WINDOW: usize = 8;
-const GROUP: usize = 3;
-/// From one group to look at to the next.
+const GROUP: usize = 4;
+/// From one group that is looked at to the next.
 const STEP: usize = WINDOW - GROUP + 1;
-/// A group is read together with one more byte, which is ignored.
-const READ: usize = 4;
+/// The first of them in a window.
+const FIRST: usize = WINDOW - GROUP;
 /// Groups looked at between two branches.
-const BATCH: usize = 4;
-const HASH_BITS: u32 = 17;
+const BATCH: usize = 8;
+const BATCH_BYTES: usize = BATCH * STEP + GROUP - 1;
+const SLOT_BITS: u32 = 15;
+const SLOTS: usize = 1 << SLOT_BITS;
 
 /// A place from which on each byte must be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Candidate {
     /// No pattern begins in the text that was passed before this index.
     pub(super) start: usize,
-    /// Beginnings up to this index have to be refuted before the text can be passed quickly again.
+    /// Beginnings up to this index have to be refuted before text can be passed quickly again.
     pub(super) last: usize,
 }
+
+/// What short patterns were found in one text, so that they are not searched for again.
+pub(super) type Hits = [Option<usize>; Short::HEADS];
 
 /// The quick search.
 #[derive(Debug)]
 pub(super) struct Candidates {
     groups: Option<Groups>,
-    short: Option<Short>,
+    short: Short,
     longest_short: usize,
 }
 
@@ -48,137 +57,182 @@ impl Candidates {
         }
     }
 
-    /// The next candidate in `bytes` at `from` or later. There always is one: the end, where a pattern may begin that
-    /// is not complete.
-    ///
-    /// `short_hit` is where the last call found a short pattern; it saves looking for it again.
-    #[inline]
-    pub(super) fn next(&self, bytes: &[u8], from: usize, short_hit: &mut Option<usize>) -> Candidate {
+    /// The next candidate in `bytes` at `from` or later. There always is one, at the latest near the end, where a
+    /// pattern may begin that is not complete. `hits` is of earlier calls for the same bytes, with lower `from`.
+    pub(super) fn next(&self, bytes: &[u8], from: usize, hits: &mut Hits) -> Candidate {
         let end = bytes.len();
-        let mut start = end.saturating_sub(self.longest_short.saturating_sub(1)).max(from);
-        let mut last = end;
+        let short_hit = self.short.find(bytes, from, hits);
+        let unfinished = end.saturating_sub(self.longest_short.saturating_sub(1)).max(from);
+        let mut next = Candidate { start: unfinished, last: end };
         if let Some(groups) = &self.groups {
-            let (found, is_hit) = groups.find(bytes, from);
-            if is_hit || found < start {
-                start = found;
-                last = if is_hit { found + STEP - 1 } else { end };
+            let (start, is_hit) = groups.find(bytes, from);
+            if is_hit {
+                next = Candidate { start, last: start + STEP - 1 };
+            } else {
+                next.start = start.min(unfinished);
             }
         }
-        if let Some(short) = &self.short {
-            if short_hit.is_none_or(|hit| hit < from) {
-                *short_hit = Some(short.find(bytes, from));
-            }
-            if let Some(hit) = *short_hit
-                && hit < start
-            {
-                return Candidate { start: hit, last: hit };
-            }
-        }
-        Candidate { start, last }
+        if short_hit < next.start { Candidate { start: short_hit, last: short_hit } } else { next }
     }
 }
 
-/// Which groups of three bytes occur in the first eight bytes of a pattern, as a bit set of their hashes.
-struct Groups(Box<[u64; 1 << (HASH_BITS - 6)]>);
-
-impl std::fmt::Debug for Groups {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Groups")
-    }
-}
+/// Which groups of bytes occur in the first eight bytes of a pattern: a tag for each in a table by its hash.
+struct Groups(Box<[u8; SLOTS]>);
 
 impl Groups {
+    /// In place of a tag: several groups have this slot.
+    const SHARED: u8 = u8::MAX;
+
+    #[expect(
+        clippy::large_stack_arrays,
+        reason = "only an array can be indexed without a check, and it is small"
+    )]
     fn new(patterns: &[&[u8]]) -> Self {
-        let mut groups = Self(Box::new([0; 1 << (HASH_BITS - 6)]));
-        for pattern in patterns {
-            for group in pattern.windows(GROUP).take(STEP) {
-                if let [first, second, third] = group {
-                    let (word, bit) = place(u32::from_le_bytes([*first, *second, *third, 0]));
-                    if let Some(word) = groups.0.get_mut(word) {
-                        *word |= 1 << bit;
-                    }
-                }
+        let mut groups = Self(Box::new([0; SLOTS]));
+        for group in patterns.iter().flat_map(|pattern| pattern.windows(GROUP).take(STEP)) {
+            let hash = group.try_into().map_or(0, hash);
+            if let Some(entry) = groups.0.get_mut(slot(hash)) {
+                *entry = if *entry == 0 || *entry == tag(hash) { tag(hash) } else { Self::SHARED };
             }
         }
         groups
     }
 
-    #[inline]
-    fn has(&self, group: [u8; READ]) -> bool {
-        let (word, bit) = place(u32::from_le_bytes(group));
-        self.0.get(word).is_some_and(|word| word >> bit & 1 != 0)
-    }
-
-    /// Where a window begins whose last group may be of a pattern, or the first that is not within `bytes`.
-    #[inline]
+    /// Where a window begins whose last group may be of a pattern, or else the first that is not within `bytes`, or
+    /// their end.
     fn find(&self, bytes: &[u8], from: usize) -> (usize, bool) {
         let mut start = from;
-        while let Some(batch) = batch(bytes, start) {
-            let hit = |index: usize| {
-                let at = index * STEP + WINDOW - GROUP;
-                self.has([batch[at], batch[at + 1], batch[at + 2], batch[at + 3]])
-            };
-            if hit(0) | hit(1) | hit(2) | hit(3) {
-                let first = (0..BATCH).find(|index| hit(*index)).unwrap_or(0);
-                return (start + first * STEP, true);
+        while let Some(batch) = bytes.get(start + FIRST..).and_then(<[u8]>::first_chunk::<BATCH_BYTES>) {
+            // Without a branch for each, which costs more than to look at all.
+            let mut any = 0;
+            for index in 0..BATCH {
+                any |= self.entry(hash_at(batch, index * STEP));
+            }
+            if any != 0
+                && let Some(index) = (0..BATCH).find(|index| self.has(hash_at(batch, index * STEP)))
+            {
+                return (start + index * STEP, true);
             }
             start += BATCH * STEP;
         }
-        while let Some(group) = bytes.get(start + WINDOW - GROUP..start + WINDOW - GROUP + READ) {
-            if group.try_into().is_ok_and(|group| self.has(group)) {
+        while let Some(group) = bytes.get(start + FIRST..).and_then(<[u8]>::first_chunk) {
+            if self.has(hash(*group)) {
                 return (start, true);
             }
             start += STEP;
         }
         (start.min(bytes.len()), false)
     }
+
+    #[inline]
+    fn entry(&self, hash: u64) -> u8 {
+        // The slot is always within the table, which the compiler sees.
+        self.0[slot(hash)]
+    }
+
+    #[inline]
+    fn has(&self, hash: u64) -> bool {
+        let entry = self.entry(hash);
+        entry == tag(hash) || entry == Self::SHARED
+    }
 }
 
-const BATCH_READ: usize = (BATCH - 1) * STEP + WINDOW - GROUP + READ;
-
-#[inline]
-fn batch(bytes: &[u8], start: usize) -> Option<&[u8; BATCH_READ]> {
-    bytes.get(start..start + BATCH_READ)?.try_into().ok()
+impl fmt::Debug for Groups {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Groups")
+    }
 }
 
 #[inline]
-fn place(group: u32) -> (usize, u32) {
-    // The shift drops the fourth byte; the factor is 2^32 divided by the golden ratio.
-    let hash = (group << 8).wrapping_mul(0x9E37_79B1) >> (32 - HASH_BITS);
-    ((hash >> 6) as usize, hash & 63)
+fn hash_at(batch: &[u8; BATCH_BYTES], at: usize) -> u64 {
+    hash([batch[at], batch[at + 1], batch[at + 2], batch[at + 3]])
+}
+
+#[inline]
+fn hash(group: [u8; GROUP]) -> u64 {
+    // 2^64 divided by the golden ratio spreads well into the upper bits.
+    u64::from(u32::from_le_bytes(group)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+#[inline]
+fn slot(hash: u64) -> usize {
+    (hash >> (u64::BITS - SLOT_BITS)) as usize
+}
+
+/// Tells most groups of one slot apart: neither 0, which is an empty slot, nor the mark of a shared one.
+#[inline]
+fn tag(hash: u64) -> u8 {
+    ((hash >> 40) & 0x3f) as u8 | 0x40
+}
+
+/// The first bytes of short patterns, and those patterns.
+#[derive(Debug)]
+struct Head {
+    finder: Finder<'static>,
+    members: Vec<Box<[u8]>>,
+}
+
+impl Head {
+    /// Where the first of its patterns at `from` or later begins.
+    fn find(&self, bytes: &[u8], from: usize) -> Option<usize> {
+        let mut start = from;
+        loop {
+            // Beginnings may overlap, which the finder's own iterator passes over.
+            start += self.finder.find(bytes.get(start..)?)?;
+            let rest = bytes.get(start..)?;
+            if self.members.iter().any(|member| rest.starts_with(member)) {
+                return Some(start);
+            }
+            start += 1;
+        }
+    }
 }
 
 /// Searches patterns of less than [`WINDOW`] bytes.
 #[derive(Debug)]
 enum Short {
-    /// Compares many bytes at once; for few patterns.
-    Packed(packed::Searcher),
+    /// Few first bytes, each with the patterns that begin with them.
+    Heads(Vec<Head>),
+    /// Slower, for any patterns.
     Any(AhoCorasick),
 }
 
 impl Short {
-    fn new(patterns: &[&[u8]]) -> Option<Self> {
-        if patterns.is_empty() {
-            return None;
+    /// From so many different beginnings on, one search for all is quicker.
+    const HEADS: usize = 4;
+
+    fn new(patterns: &[&[u8]]) -> Self {
+        let mut heads: Vec<Head> = Vec::new();
+        for pattern in patterns {
+            let bytes = pattern.get(..2).unwrap_or(pattern);
+            match heads.iter_mut().find(|head| head.finder.needle() == bytes) {
+                Some(head) => head.members.push((*pattern).into()),
+                None => heads
+                    .push(Head { finder: Finder::new(bytes).into_owned(), members: vec![(*pattern).into()] }),
+            }
         }
-        if patterns.iter().all(|pattern| pattern.len() >= GROUP)
-            && let Some(searcher) = packed::Config::new()
-                .match_kind(packed::MatchKind::LeftmostFirst)
-                .builder()
-                .extend(patterns)
-                .build()
-        {
-            return Some(Self::Packed(searcher));
-        }
-        AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(patterns).ok().map(Self::Any)
+        let searcher = (heads.len() > Self::HEADS)
+            .then(|| AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(patterns).ok());
+        searcher.flatten().map_or(Self::Heads(heads), Self::Any)
     }
 
-    /// Where the first one begins, or the end.
-    fn find(&self, bytes: &[u8], from: usize) -> usize {
-        let found = match self {
-            Self::Packed(searcher) => searcher.find_in(bytes, (from..bytes.len()).into()),
-            Self::Any(searcher) => searcher.find(aho_corasick::Input::new(bytes).range(from..)),
+    /// Where the first one at `from` or later begins, or the end.
+    fn find(&self, bytes: &[u8], from: usize, hits: &mut Hits) -> usize {
+        let refresh = |hit: &mut Option<usize>, search: &dyn Fn() -> Option<usize>| match *hit {
+            Some(known) if known >= from => known,
+            _ => *hit.insert(search().unwrap_or(bytes.len())),
         };
-        found.map_or(bytes.len(), |found| found.start())
+        match self {
+            Self::Heads(heads) => heads
+                .iter()
+                .zip(hits)
+                .map(|(head, hit)| refresh(hit, &|| head.find(bytes, from)))
+                .min()
+                .unwrap_or(bytes.len()),
+            Self::Any(searcher) => {
+                let search = || searcher.find(Input::new(bytes).range(from..)).map(|found| found.start());
+                hits.first_mut().map_or(from, |hit| refresh(hit, &search))
+            }
+        }
     }
 }

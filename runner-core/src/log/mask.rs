@@ -61,11 +61,11 @@ impl Masks {
 
     /// `text` with everything masked.
     pub fn mask(&self, text: &str) -> String {
-        let mut masked = Vec::with_capacity(text.len());
+        let mut shown = Vec::with_capacity(text.len());
         let mut masker = Masker::new(self.clone());
-        masker.push(text.as_bytes(), &mut |bytes| masked.extend_from_slice(bytes));
-        masker.finish(&mut |bytes| masked.extend_from_slice(bytes));
-        String::from_utf8_lossy(&masked).into_owned()
+        masker.push(text.as_bytes(), &mut |bytes| shown.extend_from_slice(bytes));
+        masker.finish(&mut |bytes| shown.extend_from_slice(bytes));
+        String::from_utf8_lossy(&shown).into_owned()
     }
 }
 

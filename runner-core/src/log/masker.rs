@@ -4,7 +4,7 @@ use std::{collections::VecDeque, fmt};
 
 use super::{
     automaton::ROOT,
-    candidate::Candidate,
+    candidate::{Candidate, Hits},
     mask::{Masks, Search},
     pattern::Follow,
 };
@@ -61,30 +61,28 @@ impl Masker {
             }
             return;
         };
-        let origin = self.position;
-        let mut short_hit = None;
+        let piece = Piece { bytes, first: self.position };
+        let mut hits = Hits::default();
         let mut index = 0;
         let mut candidate = Candidate { start: 0, last: 0 };
         while index < bytes.len() {
             if self.state == ROOT && self.following.is_none() {
-                candidate = search.candidates.next(bytes, index, &mut short_hit);
+                candidate = search.candidates.next(bytes, index, &mut hits);
                 index = candidate.start;
             }
-            index = self.step_through(&search, bytes, index, candidate.last, origin);
+            index = self.step_through(&search, piece, index, candidate.last);
             if !self.runs.is_empty() {
-                let held = u64::from(search.automaton.node(self.state).held);
-                self.release(origin + index as u64 - held, origin, bytes, out);
+                self.release(self.settled(&search, piece.number(index)), piece, out);
             }
         }
-        self.position = origin + bytes.len() as u64;
-        let held = u64::from(search.automaton.node(self.state).held);
-        self.release(self.position - held, origin, bytes, out);
-        self.hold(origin, bytes);
+        self.position = piece.number(bytes.len());
+        self.release(self.settled(&search, self.position), piece, out);
+        self.hold(piece);
     }
 
     /// Gives to `out` what was held back, since what comes next, if anything, does not belong to it.
     pub fn finish(&mut self, out: &mut impl FnMut(&[u8])) {
-        self.release(self.position, self.position, &[], out);
+        self.release(self.position, Piece { bytes: &[], first: self.position }, out);
         self.held.clear();
         self.state = ROOT;
         self.following = None;
@@ -92,23 +90,16 @@ impl Masker {
 
     /// Looks at each byte from `index` on, until all beginnings up to `last` are refuted or found, and the text can be
     /// passed quickly again. Returns from where.
-    fn step_through(
-        &mut self,
-        search: &Search,
-        bytes: &[u8],
-        mut index: usize,
-        last: usize,
-        origin: u64,
-    ) -> usize {
-        while let Some(byte) = bytes.get(index) {
+    fn step_through(&mut self, search: &Search, piece: Piece<'_>, mut index: usize, last: usize) -> usize {
+        while let Some(byte) = piece.bytes.get(index) {
             self.state = search.automaton.next(self.state, *byte);
             index += 1;
             let node = search.automaton.node(self.state);
             if node.value > 0 || node.follow.is_some() || self.following.is_some() {
-                self.found(node.value, node.follow, *byte, origin + index as u64);
+                self.found(node.value, node.follow, *byte, piece.number(index));
             }
             let begun = node.begun as usize;
-            if begun < FEW && index > last + begun && self.is_settled(origin + (index - begun) as u64) {
+            if begun < FEW && index > last + begun && self.nothing_reaches(piece.number(index - begun)) {
                 self.state = ROOT;
                 return index - begun;
             }
@@ -116,8 +107,13 @@ impl Masker {
         index
     }
 
+    /// The byte before which everything is decided, when `position` is the next one.
+    fn settled(&self, search: &Search, position: u64) -> u64 {
+        position - u64::from(search.automaton.node(self.state).held)
+    }
+
     /// Whether nothing that was found reaches beyond the byte `number`.
-    fn is_settled(&self, number: u64) -> bool {
+    fn nothing_reaches(&self, number: u64) -> bool {
         self.following.is_none() && self.runs.back().is_none_or(|(_, end)| *end <= number)
     }
 
@@ -149,29 +145,27 @@ impl Masker {
         self.runs.push_back((start, end));
     }
 
-    /// Gives out everything before the byte `until`, masked. `bytes` begin with the byte `origin`.
-    fn release(&mut self, until: u64, origin: u64, bytes: &[u8], out: &mut impl FnMut(&[u8])) {
+    /// Gives out everything before the byte `until`, masked.
+    fn release(&mut self, until: u64, piece: Piece<'_>, out: &mut impl FnMut(&[u8])) {
         while let Some((start, end)) = self.runs.front().copied()
             && start <= until
         {
             self.runs.pop_front();
             if start >= self.covered {
-                self.show(start, origin, bytes, out);
+                self.show(start, piece, out);
                 out(MASK);
             }
             self.covered = self.covered.max(end);
         }
-        self.show(until, origin, bytes, out);
+        self.show(until, piece, out);
     }
 
     /// Gives out what is not covered before the byte `until`.
-    fn show(&mut self, until: u64, origin: u64, bytes: &[u8], out: &mut impl FnMut(&[u8])) {
+    fn show(&mut self, until: u64, piece: Piece<'_>, out: &mut impl FnMut(&[u8])) {
         let from = self.released.max(self.covered);
         if from < until {
-            let held_start = origin - self.held.len() as u64;
-            for (part, first) in [(self.held.as_slice(), held_start), (bytes, origin)] {
-                let shown =
-                    part.get(offset(from, first, part)..offset(until, first, part)).unwrap_or_default();
+            for part in [Piece::before(piece.first, &self.held), piece] {
+                let shown = part.bytes.get(part.index(from)..part.index(until)).unwrap_or_default();
                 if !shown.is_empty() {
                     out(shown);
                 }
@@ -180,17 +174,37 @@ impl Masker {
         self.released = self.released.max(until);
     }
 
-    /// Keeps what is not released of earlier bytes and of `bytes`.
-    fn hold(&mut self, origin: u64, bytes: &[u8]) {
-        let held_start = origin - self.held.len() as u64;
-        self.held.drain(..offset(self.released, held_start, &self.held));
-        self.held.extend_from_slice(bytes.get(offset(self.released, origin, bytes)..).unwrap_or_default());
+    /// Keeps what is not released of earlier bytes and of `piece`.
+    fn hold(&mut self, piece: Piece<'_>) {
+        let released = Piece::before(piece.first, &self.held).index(self.released);
+        self.held.drain(..released);
+        self.held.extend_from_slice(piece.bytes.get(piece.index(self.released)..).unwrap_or_default());
     }
 }
 
-/// The index in `part`, which begins with the byte `first`, of the byte `number`, or the nearest there is.
-fn offset(number: u64, first: u64, part: &[u8]) -> usize {
-    usize::try_from(number.saturating_sub(first)).unwrap_or(usize::MAX).min(part.len())
+/// A part of the stream.
+#[derive(Debug, Clone, Copy)]
+struct Piece<'a> {
+    bytes: &'a [u8],
+    /// The number of its first byte.
+    first: u64,
+}
+
+impl<'a> Piece<'a> {
+    /// The part that ends before the byte `number`.
+    fn before(number: u64, bytes: &'a [u8]) -> Self {
+        Self { bytes, first: number - bytes.len() as u64 }
+    }
+
+    /// The number in the stream of the byte at `index`.
+    fn number(&self, index: usize) -> u64 {
+        self.first + index as u64
+    }
+
+    /// The index of the byte `number`, or the nearest there is.
+    fn index(&self, number: u64) -> usize {
+        usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX).min(self.bytes.len())
+    }
 }
 
 impl fmt::Debug for Masker {

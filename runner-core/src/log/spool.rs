@@ -237,3 +237,6 @@ fn part(piece: &Bytes, skipped: u64, most: usize) -> Bytes {
     rest.truncate(most);
     rest
 }
+
+#[cfg(test)]
+mod tests;
