@@ -34,11 +34,11 @@ pub(crate) struct Exec {
     #[arg(value_name = "JOB")]
     pub(crate) jobs: Vec<String>,
 
-    /// Where the project is.
+    /// Where the project is: anywhere in its repository, or a folder of one that has a pipeline's file of its own.
     #[arg(short = 'C', long, value_name = "DIR", default_value = ".")]
     pub(crate) directory: PathBuf,
 
-    /// The pipeline's file, relative to the root of the repository.
+    /// The pipeline's file, relative to the top of the project.
     #[arg(short, long, value_name = "FILE", default_value = ".gitlab-ci.yml")]
     pub(crate) file: PathBuf,
 
@@ -55,7 +55,7 @@ pub(crate) struct Exec {
     pub(crate) event: EventName,
 
     /// How many jobs run at a time; without it, as many as there are processors.
-    #[arg(short, long = "jobs", value_name = "N")]
+    #[arg(short, long = "jobs", value_name = "N", value_parser = at_least_one)]
     pub(crate) jobs_at_once: Option<NonZeroUsize>,
 
     /// Shows the jobs and what they wait for; runs nothing.
@@ -132,6 +132,10 @@ pub(crate) enum Color {
     Always,
     /// Never.
     Never,
+}
+
+fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "it must be a number, and at least 1".to_owned())
 }
 
 fn assignment(text: &str) -> Result<(String, String), String> {

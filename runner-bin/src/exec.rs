@@ -3,7 +3,6 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use annotate_snippets::Level;
-use runner_cache::name;
 use runner_core::{
     EventSink, FailureReason, Finding, Runner, Severity,
     run::{RunnerConfig, Shutdown, ShutdownLevel},
@@ -111,7 +110,7 @@ async fn run(options: &Exec, plan: Plan, jobs: Vec<PipelineJob>, stdio: &Stdio) 
     let snapshot = Arc::new(snapshot.map_err(Fault::of_core)?);
 
     let logs = LogFiles::new(&home.logs, jobs.iter().map(|job| job.name.as_str()));
-    home.forget(jobs.iter().map(|job| job.name.as_str())).map_err(Fault::ours)?;
+    home.forget(jobs.iter().map(|job| job.name.as_str())).await.map_err(Fault::of_core)?;
     let (painter, terminal, palette) = (stdio.painter(), stdio.terminal(), stdio.palette());
     let cast =
         Cast { jobs: jobs.iter().map(|job| role(job, &jobs)).collect(), logs, painter, terminal, palette };
@@ -126,7 +125,7 @@ async fn run(options: &Exec, plan: Plan, jobs: Vec<PipelineJob>, stdio: &Stdio) 
     let mut told = play(options, parts.clone(), source, narrator, narration).await?;
 
     for entry in &mut told.ledger.entries {
-        let directory = home.artifacts.join(name::folder(&entry.name));
+        let directory = home.artifacts_of(&entry.name);
         entry.artifacts = directory.is_dir().then_some(directory);
     }
     let any_artifacts = told.ledger.entries.iter().any(|entry| entry.artifacts.is_some());

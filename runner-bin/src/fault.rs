@@ -83,7 +83,7 @@ impl Fault {
 
 /// A diagnostic with the line that it is about, as compilers show it.
 pub(crate) fn render(diagnostic: &Diagnostic, text: &str, level: &Level<'_>, color: bool) -> String {
-    /// Lines longer than this are not shown: nobody reads them, and a 5 MB line would be all there is.
+    /// Lines longer than this are not shown: nobody reads them, and one of megabytes would be all there is.
     const LONGEST_LINE: usize = 400;
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     let message = tame(&diagnostic.message);
@@ -92,7 +92,7 @@ pub(crate) fn render(diagnostic: &Diagnostic, text: &str, level: &Level<'_>, col
     let line = text.lines().nth(diagnostic.line.saturating_sub(1)).unwrap_or_default();
     let harmless = |letter: char| if letter.is_control() && letter != '\t' { '\u{fffd}' } else { letter };
     let line: String = line.chars().map(harmless).collect();
-    let mut group = if line.chars().count() > LONGEST_LINE {
+    let mut group = if text.is_empty() || line.chars().count() > LONGEST_LINE {
         Group::with_title(title).element(
             annotate_snippets::Origin::path(diagnostic.file.as_str())
                 .line(diagnostic.line)
@@ -153,20 +153,12 @@ mod tests {
     fn a_mistake_at_the_end_of_an_empty_file_or_in_a_huge_line_has_a_place_too() {
         insta::assert_snapshot!(fault(vec![diagnostic(1, 1, 1), diagnostic(7, 9, 3)], ""), @r"
         error: unknown key `scipt`
-         --> .gitlab-ci.yml:1:1
-          |
-        1 |
-          | ^
-          |
-          = help: did you mean `script`?
+        --> .gitlab-ci.yml:1:1
+         = help: did you mean `script`?
 
         error: unknown key `scipt`
-         --> .gitlab-ci.yml:7:1
-          |
-        7 |
-          | ^
-          |
-          = help: did you mean `script`?
+        --> .gitlab-ci.yml:7:9
+         = help: did you mean `script`?
 
         error: .gitlab-ci.yml has 2 mistakes; nothing ran
         ");

@@ -6,7 +6,9 @@ use std::{
 };
 
 use fs_err::File;
+use runner_agent::store::DirectoryArtifacts;
 use runner_cache::name;
+use runner_core::{Error, ErrorKind};
 
 /// `.runner/` of a project: what a person looks for after a run.
 #[derive(Debug)]
@@ -42,16 +44,22 @@ impl ProjectHome {
         Ok(Self { artifacts: directory.join("artifacts"), logs, lock })
     }
 
+    /// Where the artifacts of `job` are, if it has any.
+    pub(crate) fn artifacts_of(&self, job: &str) -> PathBuf {
+        DirectoryArtifacts::new(&self.artifacts, job).folder()
+    }
+
     /// Removes what earlier runs of these jobs left: what is found after a run is of that run.
-    pub(crate) fn forget<'a>(&self, jobs: impl Iterator<Item = &'a str>) -> io::Result<()> {
-        let gone = |result: io::Result<()>| match result {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
+    pub(crate) async fn forget(&self, jobs: impl Iterator<Item = &str>) -> runner_core::Result<()> {
         for job in jobs {
-            let name = name::folder(job);
-            gone(fs_err::remove_dir_all(self.artifacts.join(&name)))?;
-            gone(fs_err::remove_file(self.logs.join(format!("{name}.log"))))?;
+            DirectoryArtifacts::new(&self.artifacts, job).clear().await?;
+            if let Err(error) = fs_err::remove_file(self.logs.join(format!("{}.log", name::folder(job))))
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                return Err(
+                    Error::new(ErrorKind::Internal, "remove the log of an earlier run").because(error)
+                );
+            }
         }
         Ok(())
     }

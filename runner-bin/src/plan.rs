@@ -43,14 +43,14 @@ pub(crate) struct Plan {
 impl Plan {
     /// Reads all that `options` name.
     pub(crate) async fn read(options: &Exec) -> Result<Self, Fault> {
-        let repository = Repository::discover(&options.directory).await.map_err(Fault::of_core)?;
+        let repository = repository(options).await.map_err(Fault::of_core)?;
         let folder = project(&options.directory, repository.root(), &options.file);
         let repository = repository.folder(&folder).map_err(Fault::of_core)?;
         let variables = variables(options)?;
         let name = options.file.display().to_string();
         let event = event(options.event);
         let predefined = Predefined::of(&repository, event, &name).await.map_err(Fault::of_core)?;
-        let text = pipeline_text(&repository.root().join(&options.file), &name)?;
+        let text = pipeline_text(repository.root(), &options.file, &name)?;
         let repository = Arc::new(repository);
         let tree: Arc<dyn TreeDigest> = Arc::clone(&repository) as Arc<dyn TreeDigest>;
         let context = Context {
@@ -78,6 +78,13 @@ fn project(directory: &Path, top: &Path, file: &Path) -> PathBuf {
     found.unwrap_or(top).to_owned()
 }
 
+/// The repository. A folder in it that has the file is a project of its own, as examples in a larger project are.
+async fn repository(options: &Exec) -> runner_core::Result<Repository> {
+    let repository = Repository::discover(&options.directory).await?;
+    let is_folder = options.file.is_relative() && options.directory.join(&options.file).is_file();
+    if is_folder { repository.folder(&options.directory) } else { Ok(repository) }
+}
+
 fn event(name: EventName) -> PipelineEvent {
     match name {
         EventName::Push => PipelineEvent::Push,
@@ -98,7 +105,7 @@ fn variables(options: &Exec) -> Result<Variables, Fault> {
         Some(path) => {
             let name = path.display().to_string();
             let text = read(path, &name)?;
-            // The text may hold secrets, so it is shown with no mistake.
+            // The text holds secrets, so no mistake is shown with its line.
             parse_variables(&name, &text).map_err(|diagnostics| wrong(diagnostics, ""))?
         }
         None => Variables::default(),
@@ -109,14 +116,15 @@ fn variables(options: &Exec) -> Result<Variables, Fault> {
     Ok(variables)
 }
 
-fn pipeline_text(path: &Path, name: &str) -> Result<String, Fault> {
-    read(path, name).map_err(|fault| match fault.error.downcast_ref::<io::Error>().map(io::Error::kind) {
-        Some(io::ErrorKind::NotFound) => Fault::wrong_use(anyhow!(
-            "there is no file {name} in {}",
-            path.parent().unwrap_or(path).display()
-        ))
-        .help("go to a project with a pipeline, or name one with -C DIR, or its file with --file"),
-        _ => fault,
+fn pipeline_text(root: &Path, file: &Path, name: &str) -> Result<String, Fault> {
+    read(&root.join(file), name).map_err(|fault| {
+        match fault.error.downcast_ref::<io::Error>().map(io::Error::kind) {
+            Some(io::ErrorKind::NotFound) => {
+                Fault::wrong_use(anyhow!("there is no file {name} in {}", root.display()))
+                    .help("go to a project with a pipeline, or name one with -C DIR, or its file with --file")
+            }
+            _ => fault,
+        }
     })
 }
 

@@ -10,6 +10,7 @@ use std::{
 };
 
 use etcetera::BaseStrategy;
+use runner_agent::store::DirectoryArtifacts;
 use runner_cache::DirectoryCache;
 use runner_core::{CacheBackend, Executor, Finding, executor::LogLimits};
 use runner_pipeline::ArtifactFactory;
@@ -64,8 +65,8 @@ impl Parts {
 
 /// Stores of artifacts below `directory`, one folder per job.
 pub(crate) fn artifacts(directory: &Path) -> ArtifactFactory {
-    let _ = directory;
-    Arc::new(|_| todo!())
+    let directory = directory.to_owned();
+    Arc::new(move |job| Arc::new(DirectoryArtifacts::new(&directory, &job.name)))
 }
 
 /// Logs come at once and whole: they are on this machine.

@@ -1,0 +1,9 @@
+//! The real binary in real git repositories: what a person types, and what a person sees.
+
+mod bad_input;
+mod documents;
+mod lists;
+mod project;
+mod runs;
+mod secrets;
+mod signals;
