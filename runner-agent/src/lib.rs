@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod engine;
 pub mod host;
+pub mod local;
 pub mod store;
 pub mod supervise;
 pub mod workspace;

@@ -1,0 +1,108 @@
+//! The task that runs a job: the engine and the reporter at once, then the end.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use runner_core::{
+    FailureReason, JobEnd, JobOutcome, JobSpec, executor::Stop, log::JobLog, report::Reporter,
+    source::WishAction,
+};
+use tokio::{sync::watch, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    engine::{Engine, EngineEnd, StopSender},
+    supervise::SupervisedHost,
+};
+
+/// How long a job that its source cancels has at least, for `after_script` and what is sent after it.
+const PATIENCE: Duration = Duration::from_mins(15);
+
+/// A job on its way.
+pub(super) struct Course {
+    pub(super) job: Arc<JobSpec>,
+    pub(super) engine: Engine,
+    pub(super) host: Arc<SupervisedHost>,
+    pub(super) log: JobLog,
+    pub(super) reporter: Reporter,
+    pub(super) stop: StopSender,
+}
+
+impl Course {
+    /// Runs the job to its end and reports it. `done` is triggered as soon as nothing of it runs any more.
+    pub(super) async fn run(
+        self,
+        tasks: TaskTracker,
+        done: CancellationToken,
+        end: watch::Sender<Option<JobEnd>>,
+    ) {
+        let Self { job, engine, host, log, reporter, stop } = self;
+        let finished = CancellationToken::new();
+        let work = async {
+            let done = done.drop_guard();
+            // A task of its own, so that a panic in it ends the job and not its report.
+            let ended = tasks.spawn(engine.run()).await;
+            host.close().await;
+            let engine_end = match ended {
+                Ok(end) => end,
+                Err(panicked) => lost(&panicked.to_string(), &log).await,
+            };
+            let digest = log.finish().await;
+            finished.cancel();
+            drop(done);
+            (engine_end, digest)
+        };
+        let work = async {
+            tokio::select! {
+                ended = work => ended,
+                never = heed(&reporter, &stop, &job) => match never {},
+            }
+        };
+        let ((engine_end, digest), ()) = tokio::join!(work, reporter.run(&finished));
+        let EngineEnd { outcome, script_begun, phases } = engine_end;
+        let reported = match reporter.complete(&outcome, digest).await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::error!(job = %job.id, error = error.chain(), "the end of a job could not be reported");
+                false
+            }
+        };
+        end.send_replace(Some(JobEnd { outcome, reported, script_begun, log: digest, phases }));
+    }
+}
+
+/// Does what the source wants of the job.
+async fn heed(reporter: &Reporter, stop: &StopSender, job: &JobSpec) -> Infallible {
+    let mut wishes = reporter.wishes();
+    loop {
+        let wish = *wishes.borrow_and_update();
+        if let Some(how) = stop_for(wish, job) {
+            stop.stop(how);
+        }
+        if wishes.changed().await.is_err() {
+            // The reporter has ended, and with it the job is about to.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The end of a job whose engine has failed: never a success.
+async fn lost(reason: &str, log: &JobLog) -> EngineEnd {
+    let message = format!("the engine that ran the job failed: {reason}");
+    log.line(&format!("ERROR: Job failed (system failure): {message}")).await;
+    EngineEnd {
+        outcome: JobOutcome::failed(FailureReason::RunnerSystemFailure, message),
+        script_begun: true,
+        phases: Vec::new(),
+    }
+}
+
+/// How a job stops because its source wants it to.
+pub(super) fn stop_for(wish: WishAction, job: &JobSpec) -> Option<Stop> {
+    match wish {
+        WishAction::GoOn => None,
+        WishAction::CancelGracefully => {
+            Some(Stop::Graceful { deadline: Instant::now() + job.timeout.max(PATIENCE) })
+        }
+        WishAction::Abort => Some(Stop::Abort),
+    }
+}

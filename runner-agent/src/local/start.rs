@@ -1,0 +1,187 @@
+//! Starting a job: its directory, its supervisor, its acceptance, and the task that runs it.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use runner_core::{
+    CacheScope, JobContext, JobLease, JobReport, JobSpec, Result,
+    log::{JobLog, LogSpool, MemorySpool},
+    report::Reporter,
+    source::WishAction,
+};
+use tokio::{sync::watch, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    LocalConfig, Shared,
+    job::LocalJob,
+    masks,
+    run::{Course, stop_for},
+};
+use crate::{
+    engine::{Engine, EngineSettings, stop_channel},
+    host::Host,
+    supervise::SupervisedHost,
+    workspace::{HOME_DIRECTORY, Workspace},
+};
+
+/// Logs up to this size are kept whole, so that a source may ask for all of it again; longer ones wait at this size
+/// until the source has taken what came before.
+const KEPT_LOG: u64 = 16 << 20;
+
+/// How often a job is accepted where the source does not answer.
+const ACCEPT_TRIES: u32 = 6;
+
+/// How long before the second try to accept a job; then twice as long each time.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Starts a job. Where that fails nothing is left of it.
+pub(super) async fn start(
+    shared: &Arc<Shared>,
+    lease: JobLease,
+    context: JobContext,
+) -> Result<Arc<LocalJob>> {
+    let workspace = Workspace::create(&shared.config.builds, &directory_name(&lease.job)).await?;
+    let course = match prepare(&shared.config, &workspace, lease, context).await {
+        Ok(course) => course,
+        Err(error) => {
+            if let Err(error) = workspace.remove().await {
+                tracing::warn!(error = error.chain(), "a job that could not be started left its directory");
+            }
+            return Err(error);
+        }
+    };
+    let (end_sender, end) = watch::channel(None);
+    let done = CancellationToken::new();
+    let job = LocalJob {
+        id: course.job.id.clone(),
+        shared: Arc::downgrade(shared),
+        workspace,
+        keep: shared.config.keep,
+        host: Arc::clone(&course.host),
+        stop: course.stop.clone(),
+        done: done.clone(),
+        end,
+    };
+    shared.tasks.spawn(course.run(shared.tasks.clone(), done, end_sender));
+    Ok(Arc::new(job))
+}
+
+/// Gives a job all that it needs, and accepts it.
+async fn prepare(
+    config: &LocalConfig,
+    workspace: &Workspace,
+    lease: JobLease,
+    context: JobContext,
+) -> Result<Course> {
+    let places = workspace.places(&project_path(&lease.job)).await?;
+    let host = Arc::new(SupervisedHost::start(&config.supervisor)?);
+    let (stop, stop_receiver) = stop_channel();
+    let wish = match accept(&*lease.report).await {
+        Ok(wish) => wish,
+        Err(error) => {
+            host.close().await;
+            return Err(error);
+        }
+    };
+    if let Some(how) = stop_for(wish, &lease.job) {
+        stop.stop(how);
+    }
+    let spool: Arc<dyn LogSpool> = Arc::new(if context.log.size <= KEPT_LOG {
+        MemorySpool::new()
+    } else {
+        MemorySpool::bounded(usize::try_from(KEPT_LOG).unwrap_or(usize::MAX))
+    });
+    let sections = lease.job.features.sections;
+    let log = JobLog::new(&context.log, masks::of(&lease.job), sections, Arc::clone(&spool));
+    let reporter = Reporter::new(Arc::clone(&lease.report), spool, context.log.interval);
+    let settings = settings(config, &lease, &context, &places.root);
+    let shared_host = Arc::clone(&host) as Arc<dyn Host>;
+    let engine = Engine {
+        job: Arc::clone(&lease.job),
+        settings,
+        places,
+        sources: Arc::clone(&shared_host),
+        build: shared_host,
+        artifacts: lease.artifacts,
+        cache: context.cache,
+        log: log.clone(),
+        events: context.events,
+        stop: stop_receiver,
+    };
+    Ok(Course { engine, host, log, reporter, stop, job: lease.job })
+}
+
+/// What does not depend on what the job is made of.
+fn settings(config: &LocalConfig, lease: &JobLease, context: &JobContext, root: &Path) -> EngineSettings {
+    EngineSettings {
+        executor: "local".into(),
+        runner: context.runner.clone(),
+        greeting: greeting(&lease.job),
+        slot: context.slot,
+        // A job must not make anything outside its own directory, which is all that is removed.
+        builds_dir: root.to_owned(),
+        environment: environment(config, root),
+        cache_scope: cache_scope(&lease.job),
+        grace: config.grace,
+        ..EngineSettings::default()
+    }
+}
+
+/// Accepts the job, again and again for a few seconds where the source does not answer.
+async fn accept(report: &dyn JobReport) -> Result<WishAction> {
+    let mut pause = ACCEPT_PAUSE;
+    for _ in 1..ACCEPT_TRIES {
+        match report.accept().await {
+            Ok(wish) => return Ok(wish.action),
+            Err(error) if error.is_retryable() => {
+                tracing::debug!(error = error.chain(), "the job is not accepted yet");
+            }
+            Err(error) => return Err(error),
+        }
+        sleep(pause).await;
+        pause *= 2;
+    }
+    Ok(report.accept().await?.action)
+}
+
+/// The name of a job's directory: the same from run to run.
+fn directory_name(job: &JobSpec) -> String {
+    match job.project.id {
+        0 => job.name.clone(),
+        project => format!("{project}-{}", job.name),
+    }
+}
+
+fn project_path(job: &JobSpec) -> String {
+    match job.variables.value("CI_PROJECT_PATH") {
+        path if path.is_empty() => job.project.name.clone(),
+        path => path,
+    }
+}
+
+fn cache_scope(job: &JobSpec) -> CacheScope {
+    let project = match job.project.id {
+        0 => job.project.name.clone(),
+        project => project.to_string(),
+    };
+    CacheScope { runner: String::new(), project, protected: job.git.protected }
+}
+
+/// What has no effect here.
+fn greeting(job: &JobSpec) -> Vec<String> {
+    let image = job.image.as_ref().map(|image| format!("the image {}", image.name));
+    let services = (!job.services.is_empty()).then(|| String::from("services"));
+    let without: Vec<String> = [image, services].into_iter().flatten().collect();
+    if without.is_empty() {
+        return Vec::new();
+    }
+    vec![format!("This job runs on this machine itself, without {}", without.join(" and without "))]
+}
+
+fn environment(config: &LocalConfig, root: &Path) -> Vec<(String, String)> {
+    let mut environment = config.environment.clone();
+    if !environment.iter().any(|(key, _)| key == "HOME") {
+        environment.push(("HOME".into(), root.join(HOME_DIRECTORY).to_string_lossy().into_owned()));
+    }
+    environment
+}
