@@ -21,9 +21,11 @@ impl Changes {
         copy_index(&repository.git_dir().join("index"), &index)
             .map_err(|cause| scratch_error("copy git's index", cause))?;
         let git = writer(repository, bare, &index);
-        // Both mean the top of the project, which is where git runs.
+        // Both mean the top of the project, which is where git runs. The second one is a pattern, since git fails where
+        // a plain path is named that it ignores as well.
+        let paths = [".", ":(exclude).[r]unner/*"];
         let output =
-            git.run(&["add", "--all", "--sparse", "--ignore-errors", "--", ".", ":(exclude).runner"]).await?;
+            git.run(&[&["add", "--all", "--sparse", "--ignore-errors", "--"], &paths[..]].concat()).await?;
         let notes = notes(&output)?;
         let mut arguments = vec![OsString::from("write-tree")];
         if let Some(folder) = repository.within() {

@@ -275,6 +275,20 @@ async fn a_repository_without_a_commit_has_a_snapshot_that_is_one() -> Outcome {
 }
 
 #[tokio::test]
+async fn what_runs_leave_behind_is_left_out_whether_git_ignores_it_or_not() -> Outcome {
+    for ignored in ["", ".runner/\n", "/.runner\n"] {
+        let tree = WorkTree::with_commit()?;
+        tree.write(".gitignore", ignored)?;
+        tree.write(".runner/logs/job.log", "text")?;
+        tree.write("folder/.runner/file", "not ours")?;
+        let checkout = tree.check_out(&snapshot(&tree).await?.git_info(None), "checkout")?;
+        assert!(!checkout.join(".runner").exists(), "{ignored:?}");
+        assert!(checkout.join(".gitignore").exists(), "{ignored:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_scratch_directory_goes_with_the_snapshot() -> Outcome {
     let tree = WorkTree::with_commit()?;
     tree.write("new", "")?;
