@@ -105,7 +105,7 @@ async fn run(options: &Exec, plan: Plan, jobs: Vec<PipelineJob>, stdio: &Stdio) 
     let root = plan.repository.root().to_owned();
     let home = ProjectHome::open(&root, || Stdio::error("note: waiting for another run of this project\n"));
     let home = home.map_err(Fault::ours)?;
-    let parts = Parts::new(options, &plan, &home)?;
+    let parts = Parts::new(options, &plan)?;
     let snapshot = Snapshot::take(&plan.repository, &plan.predefined, &parts.scratch).await;
     let snapshot = Arc::new(snapshot.map_err(Fault::of_core)?);
 

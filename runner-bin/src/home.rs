@@ -80,6 +80,8 @@ pub(crate) struct UserHome {
     pub(crate) builds: PathBuf,
     /// Caches of jobs.
     pub(crate) cache: PathBuf,
+    /// Copies of sources, each while a run goes on.
+    pub(crate) scratch: PathBuf,
 }
 
 impl UserHome {
@@ -90,7 +92,11 @@ impl UserHome {
         let digest = name::unique(&root.to_string_lossy());
         let digest = digest.split_at(digest.len().saturating_sub(8)).1;
         let name = name::folder(&root.file_name().unwrap_or_default().to_string_lossy());
-        Self { builds: own.join("builds").join(format!("{name}-{digest}")), cache: own.join("cache") }
+        Self {
+            builds: own.join("builds").join(format!("{name}-{digest}")),
+            cache: own.join("cache"),
+            scratch: own.join("sources"),
+        }
     }
 }
 

@@ -203,7 +203,10 @@ impl Narration {
                 self.screen.tick(now);
                 self.write_logs();
             }
-            Update::Over => return false,
+            Update::Over => {
+                self.finish(now);
+                return false;
+            }
         }
         true
     }
@@ -268,6 +271,17 @@ impl Narration {
         }
     }
 
+    /// Shows what is left of jobs that never ended.
+    fn finish(&mut self, now: Instant) {
+        for index in 0..self.ledger.entries.len() {
+            self.screen.end(index, &Ending::Canceled, None, now);
+        }
+        self.write_logs();
+        for (index, entry) in self.ledger.entries.iter_mut().enumerate() {
+            entry.log = entry.log.take().or(self.logs.close(index).0);
+        }
+    }
+
     fn event(&mut self, event: Event, now: Instant) {
         match event {
             Event::Job { job, event } => {
@@ -312,3 +326,6 @@ impl PipelineOutput for Narrator {
         self.tell(Update::Changed(progress.clone()));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,10 @@ use std::{
 };
 
 use etcetera::BaseStrategy;
-use runner_agent::store::DirectoryArtifacts;
+use runner_agent::{
+    local::{LocalConfig, LocalExecutor},
+    store::DirectoryArtifacts,
+};
 use runner_cache::DirectoryCache;
 use runner_core::{CacheBackend, Executor, Finding, executor::LogLimits};
 use runner_pipeline::ArtifactFactory;
@@ -20,7 +23,7 @@ use crate::{
     cli::{Exec, ExecutorName},
     environment,
     fault::Fault,
-    home::{ProjectHome, UserHome},
+    home::UserHome,
     plan::Plan,
     stdio::Taste,
 };
@@ -40,7 +43,7 @@ pub(crate) struct Parts {
 
 impl Parts {
     /// The parts for a run of `plan`.
-    pub(crate) fn new(options: &Exec, plan: &Plan, home: &ProjectHome) -> Result<Self, Fault> {
+    pub(crate) fn new(options: &Exec, plan: &Plan) -> Result<Self, Fault> {
         let base = etcetera::choose_base_strategy().map_err(|error| {
             Fault::ours(anyhow::Error::new(error).context("failed to find your cache directory"))
                 .help("set HOME, or XDG_CACHE_HOME")
@@ -49,8 +52,12 @@ impl Parts {
         let cache: Option<Arc<dyn CacheBackend>> =
             (!options.no_cache).then(|| Arc::new(DirectoryCache::new(&user.cache)) as Arc<dyn CacheBackend>);
         let ExecutorName::Local = options.executor;
-        let _ = (home, environment::for_jobs(env::vars_os()));
-        Err(Fault::ours(anyhow::anyhow!("there is no executor yet: {cache:?} {}", user.builds.display())))
+        let executor = LocalExecutor::new(LocalConfig {
+            keep: options.keep,
+            environment: environment::for_jobs(env::vars_os()),
+            ..LocalConfig::new(&user.builds)
+        });
+        Ok(Self { executor, cache, builds: user.builds, scratch: user.scratch })
     }
 
     /// What is missing, or will surprise.

@@ -20,6 +20,8 @@ use crate::{
 const WIDEST_NAME: usize = 28;
 /// How long a line without an end is held back where it cannot be shown in the area at the bottom.
 const PATIENCE: Duration = Duration::from_millis(700);
+/// Sections that took less are not worth a line.
+const WORTH_TELLING: Duration = Duration::from_millis(50);
 /// How much of the end of a log is kept to find out why a job failed.
 const TAIL: usize = 8 << 10;
 
@@ -54,6 +56,8 @@ struct JobLines {
 struct Section {
     name: String,
     began: Instant,
+    /// Its heading, until something is shown under it: a section with nothing to tell is not worth a line.
+    heading: Option<String>,
 }
 
 impl Screen {
@@ -188,29 +192,37 @@ impl JobLines {
                 if ended {
                     self.text.push('\n');
                 }
-                let rest_of_nothing = self.open && plain.is_empty();
+                let is_rest_of_nothing = self.open && plain.is_empty();
+                let says_the_end = ended && self.sections.is_empty() && says_the_end(&plain);
                 self.open = !ended;
-                if !rest_of_nothing {
+                if !is_rest_of_nothing && !says_the_end {
                     self.push(if palette.is_on() { &text } else { &plain }, palette, lines);
                 }
             }
             LogItem::SectionStarted { name, heading } => {
                 self.text.push_str(&heading);
                 self.text.push('\n');
-                let heading = palette.paint(Color::Strong, &heading);
-                self.push(&format!("{} {heading}", palette.paint(Color::Dim, "┌")), palette, lines);
-                self.sections.push(Section { name, began: now });
+                let heading = palette.paint(Color::Strong, format!("▸ {heading}"));
+                self.sections.push(Section { name, began: now, heading: Some(heading) });
             }
             LogItem::SectionEnded { name } => {
                 let Some(at) = self.sections.iter().rposition(|section| section.name == name) else { return };
-                let took = now.duration_since(self.sections.remove(at).began);
-                let text = palette.paint(Color::Dim, format!("└ {} {}", section_name(&name), human(took)));
-                self.push(&text, palette, lines);
+                let took = now.duration_since(self.sections.get(at).map_or(now, |section| section.began));
+                if took >= WORTH_TELLING {
+                    let text = format!("◂ {} {}", section_name(&name), human(took));
+                    self.push(&palette.paint(Color::Dim, text), palette, lines);
+                }
+                self.sections.truncate(at);
             }
         }
     }
 
-    fn push(&self, text: &str, palette: Palette, lines: &mut String) {
+    /// Shows a line, after the headings of the sections that it is the first line of.
+    fn push(&mut self, text: &str, palette: Palette, lines: &mut String) {
+        let headings = self.sections.iter_mut().filter_map(|section| section.heading.take());
+        for heading in headings {
+            push_line(lines, format_args!("{} {} {heading}", self.name, palette.paint(Color::Dim, "│")));
+        }
         push_line(lines, format_args!("{} {} {text}", self.name, palette.paint(Color::Dim, "│")));
     }
 }
@@ -222,6 +234,11 @@ fn push_line(lines: &mut String, line: std::fmt::Arguments<'_>) {
     let end = start + lines.get(start..).unwrap_or_default().trim_end_matches(' ').len();
     lines.truncate(end);
     lines.push('\n');
+}
+
+/// Whether a line of a log says what ours after it says too.
+fn says_the_end(line: &str) -> bool {
+    line == "Job succeeded" || line.starts_with("ERROR: Job failed")
 }
 
 /// What a person calls a section.

@@ -12,7 +12,45 @@ fn a_pipeline_that_succeeds_looks_like_this() {
     .unwrap();
     let ran = project.exec(&[]).unwrap();
     assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
-    insta::assert_snapshot!(ran.timeless(), @"");
+    insta::assert_snapshot!(ran.timeless(), @r"
+    build │ ▸ Preparing the local executor
+    build │ Running with runner 0.1.0 on exec
+    build │ ▸ Getting the sources
+    build │ Fetching changes, 20 commits deep
+    build │ Checking out db5bfe18 as detached HEAD (ref is main)
+    build │ ◂ get sources 0.0s
+    build │ ▸ Running the script
+    build │ $ echo hello > out.txt
+    build │ ▸ Uploading artifacts
+    build │ Uploading artifacts…
+    build │ out.txt: found 1 matching files and directories
+    build │ Uploaded artifacts.zip
+    build │ ▸ Cleaning up
+    build │ ◂ cleanup 0.0s
+    build ✓ passed (0.0s)
+    check │ ▸ Preparing the local executor
+    check │ Running with runner 0.1.0 on exec
+    check │ ▸ Getting the sources
+    check │ Fetching changes, 20 commits deep
+    check │ Checking out db5bfe18 as detached HEAD (ref is main)
+    check │ ◂ get sources 0.0s
+    check │ ▸ Downloading artifacts
+    check │ Downloading artifacts of build (1795417629550718)…
+    check │ build: 1 file, 6 bytes
+    check │ ▸ Running the script
+    check │ $ cat out.txt
+    check │ hello
+    check │ ▸ Cleaning up
+    check │ ◂ cleanup 0.0s
+    check ✓ passed (0.0s)
+
+      Job    Stage  Status       Time
+    ✓ build  build  passed       0.0s  get sources 0.0s
+    ✓ check  test   passed       0.0s  cleanup 0.0s
+
+    2 jobs in 0.0s: 2 passed
+    artifacts: .runner/artifacts
+    ");
     assert_eq!(ran.stderr, "");
     assert!(!ran.stdout.contains('\x1b'), "no terminal, no escapes");
     assert_eq!(project.read(".runner/artifacts/build/out.txt").unwrap(), "hello\n");
@@ -37,7 +75,19 @@ fn a_failure_ends_with_1_and_its_reason_in_one_line() {
     let summary: Vec<_> = summary.lines().collect();
     insta::assert_snapshot!(
         crate::project::Ran { stdout: summary.join("\n"), ..ran }.timeless(),
-        @""
+        @r"
+      Job      Stage   Status       Time
+    ✗ bad      test    failed       0.0s
+    ! soft     test    failed       0.0s  allowed to fail
+    – after    deploy  skipped         –  `bad` failed
+    – by-hand  deploy  skipped         –  `bad` failed
+
+    bad: exit code 7 · log: .runner/logs/bad.log
+
+    soft: exit code 3 · log: .runner/logs/soft.log
+
+    4 jobs in 0.0s: 1 failed, 1 failed as allowed, 2 skipped
+    "
     );
     assert_eq!(project.leftovers().unwrap(), Vec::<std::path::PathBuf>::new());
 }
@@ -168,5 +218,8 @@ fn images_and_services_are_said_to_have_no_effect_once() {
     let ran = project.exec(&[]).unwrap();
     assert_eq!(ran.status, Some(0));
     let notes: Vec<_> = ran.stdout.lines().filter(|line| line.starts_with("note:")).collect();
-    insta::assert_snapshot!(notes.join("\n"), @"");
+    insta::assert_snapshot!(notes.join("\n"), @r"
+    note: image: has no effect here; jobs run with the tools of this machine, not with those of alpine:3 (a, b)
+    note: services: are not started here: postgres:16 (a, b)
+    ");
 }

@@ -32,11 +32,11 @@ fn two_jobs_side_by_side_on_no_terminal() {
     screen.log(1, b"\x1b[31m1 failed\x1b[0m", start + seconds(3));
     screen.end(1, &failed(1, false), Some(seconds(75)), start + seconds(4));
     insta::assert_snapshot!(screen.take_lines(), @r"
-    build      │ ┌ Executing the script
+    build      │ ▸ Executing the script
     build      │ $ make
     unit tests │ $ pytest
     build      │ compiling
-    build      │ └ script 2.0s
+    build      │ ◂ script 2.0s
     build      ✓ passed (2.0s)
     unit tests │ 1 failed
     unit tests ✗ failed: exit code 1 (1m 15s)
@@ -119,4 +119,21 @@ fn the_area_is_gone_when_all_have_ended() {
     let screen = Screen::new(["a"], Palette::new(false), true, start);
     ledger.entries[0].state = State::Ended(Ending::Succeeded);
     assert!(screen.area(&ledger, Room { width: 80, height: 24 }, start).is_empty());
+}
+
+#[test]
+fn a_section_without_lines_shows_only_if_it_took_long() {
+    let start = Instant::now();
+    let mut screen = Screen::new(["a"], Palette::new(false), false, start);
+    let section = |screen: &mut Screen, name: &str, took| {
+        screen.log(0, format!("section_start:1:{name}\r\x1b[0KHeading of {name}\n").as_bytes(), start);
+        screen.log(0, format!("section_end:1:{name}\r\x1b[0K").as_bytes(), start + took);
+    };
+    section(&mut screen, "quick", Duration::ZERO);
+    section(&mut screen, "cleanup_file_variables", seconds(3));
+    screen.log(0, b"Job succeeded\n", start);
+    insta::assert_snapshot!(screen.take_lines(), @r"
+    a │ ▸ Heading of cleanup_file_variables
+    a │ ◂ cleanup 3.0s
+    ");
 }
