@@ -1,31 +1,91 @@
 //! Carries a job's log and end to its source.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    JobOutcome, JobReport, Result,
+    Error, ErrorKind, JobOutcome, JobReport, Result,
     log::LogSpool,
     outcome::LogDigest,
-    source::{Completion, LogAck, WishAction},
+    source::{Completion, JobState, LogAck, LogReply, Wish, WishAction},
 };
 
+mod backoff;
+mod pace;
+
+use backoff::Backoff;
+use pace::Pace;
+
+/// Bytes of the log in one call, at most.
+const CHUNK: usize = 1 << 20;
+
+/// A silent job is reported this often, so that the source keeps it and a cancel is seen.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+
+/// A source cannot ask for a longer interval.
+const LONGEST_INTERVAL: Duration = Duration::from_mins(15);
+
+/// A source that is not ready is asked again after this time at the earliest.
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+
+/// So often a source may ask for the whole log again.
+const RESENDS: usize = 10;
+
 /// Sends a job's log to its source, with heartbeats where there is nothing to send, and at last its end.
+///
+/// Whatever [may be retried](Error::is_retryable) is repeated, later each time, for hours where need be; neither a byte
+/// nor the end is lost while the source is away. Of a log that the source refuses for good the rest is dropped, and
+/// the job goes on.
+///
+/// A bounded spool should hold two MiB or more: a MiB is sent at once, less waits for the interval.
 #[derive(Debug)]
 pub struct Reporter {
     report: Arc<dyn JobReport>,
     spool: Arc<dyn LogSpool>,
-    interval: Duration,
+    heartbeat: Duration,
+    progress: Mutex<Progress>,
     wishes: watch::Sender<WishAction>,
 }
 
+/// How far the log is sent.
+#[derive(Debug)]
+struct Progress {
+    /// The byte that is sent next.
+    next: u64,
+    /// The source takes no more.
+    closed: bool,
+    /// How long to wait between two calls that carry log.
+    interval: Duration,
+}
+
+/// What became of a part of the log.
+enum Sent {
+    /// There is more to send, or not.
+    Further,
+    /// The source took nothing; it should have some time.
+    Stuck,
+    /// The source takes no more.
+    Closed,
+}
+
 impl Reporter {
-    /// A reporter of what is in `spool`. `interval` is how long it waits between two reports where the source does
-    /// not say.
+    /// A reporter of what is in `spool`. `interval` is how long it waits between two calls that carry log, where the
+    /// source does not say; zero sends each byte at once.
     pub fn new(report: Arc<dyn JobReport>, spool: Arc<dyn LogSpool>, interval: Duration) -> Self {
-        Self { report, spool, interval, wishes: watch::Sender::new(WishAction::GoOn) }
+        let progress = Mutex::new(Progress { next: 0, closed: false, interval });
+        Self { report, spool, heartbeat: HEARTBEAT, progress, wishes: watch::Sender::new(WishAction::GoOn) }
+    }
+
+    /// Reports a silent job this often. The default is 30 s.
+    #[must_use]
+    pub fn with_heartbeat(self, heartbeat: Duration) -> Self {
+        Self { heartbeat, ..self }
     }
 
     /// What the source wants of the job. It never becomes milder.
@@ -33,34 +93,210 @@ impl Reporter {
         self.wishes.subscribe()
     }
 
-    /// Sends until `finished` is triggered and all of the log is sent, or the source takes no more of it.
+    /// Takes note of a wish that came another way, such as with the acceptance of the job.
+    pub fn note(&self, wish: Wish) {
+        if let Some(interval) = wish.interval {
+            self.progress().interval = interval.min(LONGEST_INTERVAL);
+        }
+        self.wishes.send_if_modified(|known| {
+            let is_sharper = wish.action > *known;
+            *known = wish.action.max(*known);
+            is_sharper
+        });
+    }
+
+    /// Sends log and heartbeats until `finished` is triggered, which the caller does once the log is finished, and then
+    /// what is left of the log. It ends early where the source wants the job aborted, since then nobody waits for a
+    /// report.
+    ///
+    /// Dropping the future stops sending; running it again goes on where it was.
     pub async fn run(&self, finished: &CancellationToken) {
-        let mut next = 0;
+        let is_aborted = tokio::select! {
+            biased;
+            () = self.aborted() => true,
+            () = self.send_until(finished) => false,
+        };
+        if is_aborted {
+            self.close().await;
+        }
+    }
+
+    /// Reports the end, again and again until the source has applied it or knows the job no more. What the source
+    /// lacks of the log is sent again.
+    ///
+    /// # Errors
+    /// What the source refuses for good; [`ErrorKind::Corrupt`] where it asks for bytes that the spool has no longer,
+    /// or does not come to terms with the log.
+    pub async fn complete(&self, outcome: &JobOutcome, log: LogDigest) -> Result<Completion> {
+        let mut backoff = Backoff::new();
+        let mut resends = 0;
         loop {
-            let done = finished.is_cancelled();
-            while let Ok(bytes) = self.spool.read(next, 1 << 20).await
-                && !bytes.is_empty()
-            {
-                match self.report.append_log(next, bytes).await.map(|reply| reply.ack) {
-                    Ok(LogAck::UpTo(upto) | LogAck::Rewind(upto)) => next = upto,
-                    Ok(LogAck::Closed) | Err(_) => return,
+            match self.report.complete(outcome, log).await {
+                Ok(completion @ (Completion::Done | Completion::Gone)) => return Ok(completion),
+                Ok(Completion::NotYet(wait)) => {
+                    backoff.reset();
+                    tokio::time::sleep(wait.max(SHORTEST_WAIT)).await;
                 }
-            }
-            if done {
-                return;
-            }
-            tokio::select! {
-                _ = self.spool.wait_beyond(next) => tokio::time::sleep(self.interval).await,
-                () = finished.cancelled() => {}
+                Ok(Completion::ResendLog(offset)) if resends < RESENDS => {
+                    resends += 1;
+                    self.resend(offset).await?;
+                }
+                Ok(Completion::ResendLog(offset)) => {
+                    return Err(Error::new(ErrorKind::Corrupt, "bring the log to the source")
+                        .with("asked again for byte", offset)
+                        .with("times", resends));
+                }
+                Err(error) if error.is_retryable() => {
+                    let wait = backoff.next();
+                    tracing::warn!(error = %error.chain(), ?wait, "the end of a job could not be reported yet");
+                    tokio::time::sleep(wait).await;
+                }
+                Err(error) => return Err(error),
             }
         }
     }
 
-    /// Reports the end, again and again until the source has applied it or knows the job no more.
-    ///
-    /// # Errors
-    /// What the source refuses for good.
-    pub async fn complete(&self, outcome: &JobOutcome, log: LogDigest) -> Result<Completion> {
-        self.report.complete(outcome, log).await
+    async fn aborted(&self) {
+        let mut wishes = self.wishes();
+        // The sender lives as long as `self`, so that waiting cannot fail.
+        let _gone = wishes.wait_for(|wish| *wish == WishAction::Abort).await.is_err();
+    }
+
+    async fn send_until(&self, finished: &CancellationToken) {
+        let mut pace = Pace::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = finished.cancelled() => break,
+                () = self.log_due(&pace) => self.send_what_is_there(&mut pace).await,
+                () = pace.until_silent_for(self.heartbeat) => self.beat(&mut pace).await,
+            }
+        }
+        if let Err(error) = self.send_rest().await {
+            self.give_up(&error).await;
+        }
+    }
+
+    /// Waits until there is log to send, and the time for it.
+    async fn log_due(&self, pace: &Pace) {
+        let Progress { next, closed, interval } = *self.progress();
+        if closed {
+            return future::pending().await;
+        }
+        self.spool.wait_beyond(next).await;
+        tokio::select! {
+            biased;
+            _ = self.spool.wait_beyond(next + CHUNK as u64 - 1) => {}
+            () = pace.until_interval(interval) => {}
+        }
+        pace.until_retry().await;
+    }
+
+    /// Sends what the log holds now; what is added meanwhile is for the next time.
+    async fn send_what_is_there(&self, pace: &mut Pace) {
+        let end = self.spool.end();
+        while self.progress().lacks(end) {
+            match self.send_chunk().await {
+                Ok(Sent::Further) => pace.answered(),
+                Ok(Sent::Closed) => return self.close().await,
+                Ok(Sent::Stuck) => {
+                    pace.failed();
+                    return;
+                }
+                Err(error) if error.is_retryable() => {
+                    let wait = pace.failed();
+                    return tracing::debug!(error = %error.chain(), ?wait, "the log could not be sent yet");
+                }
+                Err(error) => return self.give_up(&error).await,
+            }
+        }
+        pace.log_sent();
+    }
+
+    async fn beat(&self, pace: &mut Pace) {
+        match self.report.heartbeat(JobState::Running).await {
+            Ok(wish) => {
+                self.note(wish);
+                pace.answered();
+            }
+            Err(error) if error.is_retryable() => {
+                let wait = pace.failed();
+                tracing::debug!(error = %error.chain(), ?wait, "a heartbeat could not be sent yet");
+            }
+            Err(error) => {
+                tracing::warn!(error = %error.chain(), "the source refused a heartbeat");
+                pace.answered();
+            }
+        }
+    }
+
+    /// Sends the log to its end, without regard to the interval.
+    async fn send_rest(&self) -> Result<()> {
+        let mut backoff = Backoff::new();
+        while self.progress().lacks(self.spool.end()) {
+            match self.send_chunk().await {
+                Ok(Sent::Further) => backoff.reset(),
+                Ok(Sent::Closed) => self.close().await,
+                Ok(Sent::Stuck) => tokio::time::sleep(backoff.next()).await,
+                Err(error) if error.is_retryable() => {
+                    let wait = backoff.next();
+                    tracing::warn!(error = %error.chain(), ?wait, "the end of a log could not be sent yet");
+                    tokio::time::sleep(wait).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn resend(&self, offset: u64) -> Result<()> {
+        {
+            let mut progress = self.progress();
+            progress.next = offset;
+            progress.closed = false;
+        }
+        self.send_rest().await
+    }
+
+    async fn send_chunk(&self) -> Result<Sent> {
+        let from = self.progress().next;
+        let bytes = self.spool.read(from, CHUNK).await?;
+        let LogReply { ack, wish } = self.report.append_log(from, bytes).await?;
+        self.note(wish);
+        let (LogAck::UpTo(has) | LogAck::Rewind(has)) = ack else { return Ok(Sent::Closed) };
+        let end = self.spool.end();
+        if has > end {
+            return Err(Error::new(ErrorKind::Corrupt, "bring the log to the source")
+                .with("the source has bytes", has)
+                .with("the log", end));
+        }
+        self.progress().next = has;
+        self.spool.acknowledge(has).await;
+        Ok(if has > from { Sent::Further } else { Sent::Stuck })
+    }
+
+    async fn give_up(&self, error: &Error) {
+        tracing::warn!(error = %error.chain(), "the rest of a job's log is not sent");
+        self.close().await;
+    }
+
+    async fn close(&self) {
+        self.progress().closed = true;
+        self.spool.discard().await;
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        // A panic elsewhere cannot leave it half changed.
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl Progress {
+    /// Whether the source lacks and takes something before the byte `end`.
+    fn lacks(&self, end: u64) -> bool {
+        !self.closed && self.next < end
+    }
+}
+
+#[cfg(test)]
+mod tests;
