@@ -3,6 +3,7 @@
 pub mod diagnostic;
 pub mod dotenv;
 mod expand;
+mod expansion;
 mod expression;
 pub mod pipeline;
 pub mod predefined;

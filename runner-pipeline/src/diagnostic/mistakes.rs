@@ -127,13 +127,7 @@ impl<'text> Mistakes<'text> {
     }
 
     fn diagnostic(&self, span: Span, message: String, help: Option<String>) -> Diagnostic {
-        Diagnostic {
-            file: self.file.clone(),
-            line: span.line,
-            column: span.column,
-            length: span.length.max(1),
-            message,
-            help,
-        }
+        let (line, column) = self.source.shown(span.line, span.column);
+        Diagnostic { file: self.file.clone(), line, column, length: span.length.max(1), message, help }
     }
 }

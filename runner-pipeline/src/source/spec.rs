@@ -6,7 +6,7 @@ use runner_core::{
 };
 
 use super::{Facts, run::Run};
-use crate::predefined::short;
+use crate::{expansion::expand_all, predefined::short};
 
 /// The job of number `index` as it is handed out.
 pub(super) fn of_job(run: &Run, facts: &Facts, index: usize) -> Option<JobSpec> {
@@ -29,7 +29,7 @@ pub(super) fn of_job(run: &Run, facts: &Facts, index: usize) -> Option<JobSpec> 
     spec.stage.clone_from(&job.stage);
     spec.project = facts.predefined.project.clone();
     spec.git = git;
-    spec.variables = variables;
+    spec.variables = expand_all(variables);
     spec.dependencies = givers
         .into_iter()
         .map(|(giver, state)| Dependency {

@@ -271,12 +271,8 @@ impl<'check, 'text> Loader<'check, 'text> {
 
     fn invalid(&self, error: &ScanError) {
         let source = self.mistakes.source();
-        let (mut line, mut column) = (error.marker().line().max(1), error.marker().col() + 1);
-        if line > source.count() {
-            // The end of the file: nothing can be shown there.
-            line = source.count();
-            column = source.rest(line, 1).max(1);
-        }
+        let mark = error.marker();
+        let (line, column) = source.shown(mark.line(), mark.col() + 1);
         let tab = source
             .line(line)
             .chars()
@@ -332,8 +328,8 @@ fn key_of(node: &Node, span: Span, own: &mut HashMap<Rc<str>, Span>, mistakes: &
             return Key { text: Rc::default(), span, kind: KeyKind::Broken };
         }
         Value::Broken => return Key { text: Rc::default(), span, kind: KeyKind::Broken },
-        Value::Bool(_) | Value::Null => mistakes.source().text(span).into(),
-        _ => node.to_string().into(),
+        // `3.10`, `on` and the like are names here, as they are written.
+        _ => mistakes.source().text(node.span).into(),
     };
     if &*text == "<<" && matches!(node.style, Style::Plain) {
         return Key { text, span, kind: KeyKind::Merge };

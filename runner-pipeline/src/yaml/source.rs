@@ -19,9 +19,14 @@ impl<'text> Source<'text> {
         number.checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or_default()
     }
 
-    /// How many lines there are, at least 1.
-    pub(crate) fn count(&self) -> usize {
-        self.lines.len().max(1)
+    /// A place that can be shown: what is after the end of the file is at the end of its last line with something.
+    pub(crate) fn shown(&self, line: usize, column: usize) -> (usize, usize) {
+        if (1..=self.lines.len()).contains(&line) {
+            return (line, column.clamp(1, self.line(line).chars().count() + 1));
+        }
+        let filled = self.lines.iter().rposition(|line| !line.trim().is_empty());
+        let last = filled.map_or(1, |index| index + 1);
+        (last, self.rest(last, 1).max(1))
     }
 
     /// What is written at a place.

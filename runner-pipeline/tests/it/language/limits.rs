@@ -79,8 +79,8 @@ fn a_long_cycle_is_shortened() -> Outcome {
 
 #[test]
 fn mistakes_are_counted_after_the_first_two_hundred() {
-    let text: String = (0..5000).map(|job| format!("j{job}:\n  scirpt: x\n  script: y\n")).collect();
-    let mistakes = read(&text).unwrap_err().0;
+    let jobs: Vec<String> = (0..5000).map(|job| format!("j{job}:\n  scirpt: x\n  script: y\n")).collect();
+    let mistakes = read(&jobs.concat()).unwrap_err().0;
     assert_eq!(mistakes.len(), 201);
     assert_eq!(mistakes[200].message, "and 4800 more mistakes");
 }

@@ -95,11 +95,12 @@ fn is_fine(text: &str) -> Result<(), TestCaseError> {
     for context in [Context::default(), context(&[("CI_PIPELINE_SOURCE", "merge_request_event")])] {
         if let Err(mistakes) = runner_pipeline::parse("f", text, &context) {
             prop_assert!(!mistakes.0.is_empty());
-            let lines =
-                text.lines().count().max(1) + text.matches(['\r', '\u{85}', '\u{2028}', '\u{2029}']).count();
+            let lines: Vec<&str> = text.lines().collect();
             for mistake in mistakes.0 {
                 prop_assert!(mistake.line >= 1 && mistake.column >= 1 && mistake.length >= 1, "{mistake:?}");
-                prop_assert!(mistake.line <= lines, "{mistake:?} of {lines} lines");
+                let line = lines.get(mistake.line - 1).copied().unwrap_or_default();
+                prop_assert!(mistake.line <= lines.len().max(1), "{mistake:?}");
+                prop_assert!(mistake.column <= line.chars().count() + 1, "{mistake:?}");
             }
         }
     }
