@@ -69,3 +69,8 @@ package:
 # The rules that no lint can see.
 tidy:
     cargo test --locked -p runner-testkit --test tidy
+
+# Records the picture in the README.
+picture:
+    cargo build --release --locked --bin runner
+    docs/record "${CARGO_TARGET_DIR:-target}/release/runner" > docs/exec.svg
