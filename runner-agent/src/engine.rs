@@ -35,9 +35,11 @@ mod sources;
 mod steps;
 pub mod stop;
 mod submodules;
+mod untracked;
 mod wishes;
 mod workplace;
 
+use caches::Caches;
 use course::Course;
 pub use stop::{StopReceiver, StopSender, stop_channel};
 
@@ -147,6 +149,16 @@ impl Engine {
     }
 }
 
+impl Engine {
+    fn cache_scope(&self) -> CacheScope {
+        CacheScope { protected: self.job.git.protected, ..self.settings.cache_scope.clone() }
+    }
+
+    fn caches<'a>(&'a self, scope: &'a CacheScope) -> Option<Caches<'a>> {
+        self.cache.as_deref().map(|backend| Caches { backend, scope })
+    }
+}
+
 /// The last line of a job's log.
 fn farewell(outcome: &JobOutcome) -> String {
     match outcome {
@@ -158,3 +170,6 @@ fn farewell(outcome: &JobOutcome) -> String {
         JobOutcome::Failed(failure) => colour::error(&format!("Job failed: {}", failure.message)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -167,7 +167,7 @@ fn assemble(
     settings: &EngineSettings,
 ) -> (Environment, Vec<FileVariable>, Vec<String>) {
     let added_file = places.temporary.join("gitlab_runner_env");
-    let mut all = Variables(ours_by_default(job, settings));
+    let mut all = Variables(ours_by_default(job, places, settings));
     all.0.extend(job.variables.0.iter().cloned());
     all.0.extend(ours_always(job, places, settings, &added_file));
 
@@ -239,12 +239,14 @@ fn fault_of(key: &str, value: &str) -> Option<&'static str> {
     }
 }
 
-fn ours_by_default(job: &JobSpec, settings: &EngineSettings) -> Vec<Variable> {
+fn ours_by_default(job: &JobSpec, places: &Places, settings: &EngineSettings) -> Vec<Variable> {
     let mut variables = vec![
         Variable::raw("CI", "true"),
         Variable::raw("GITLAB_CI", "true"),
         Variable::raw("CI_SERVER", "yes"),
         Variable::raw("CI_DISPOSABLE_ENVIRONMENT", "true"),
+        // Where a job has no repository, git must not find one that the job's directory happens to be in.
+        Variable::raw("GIT_CEILING_DIRECTORIES", places.root.to_string_lossy()),
         Variable::raw("CI_JOB_NAME", job.name.as_str()),
         Variable::raw("CI_JOB_STAGE", job.stage.as_str()),
         Variable::raw("CI_RUNNER_DESCRIPTION", settings.runner.as_str()),

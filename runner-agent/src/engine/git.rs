@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use runner_core::{ErrorKind, FailureReason, Result};
+use runner_core::{ErrorKind, FailureReason, Result, Usage};
 
 use super::{
     Engine,
@@ -119,6 +119,18 @@ impl<'a> Git<'a> {
         output: Output<'_>,
         arguments: &[&str],
     ) -> Phased<Exit> {
+        let (exit, usage) = self.outside_of_phases(limit, output, arguments).await?;
+        course.used(usage);
+        Ok(exit)
+    }
+
+    /// Runs git in the work tree, and leaves it to the caller to count what it used.
+    pub(crate) async fn outside_of_phases(
+        &self,
+        limit: &mut Limit,
+        output: Output<'_>,
+        arguments: &[&str],
+    ) -> Phased<(Exit, Usage)> {
         // On the command line these two win over everything that an earlier job wrote into a submodule's own file.
         let ours = ["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"];
         let command = Command {
@@ -136,9 +148,8 @@ impl<'a> Git<'a> {
             }
             Err(error) => return Err(error.into()),
         };
-        course.used(ran.usage);
         match ran.end {
-            End::Exited(exit) => Ok(exit),
+            End::Exited(exit) => Ok((exit, ran.usage)),
             End::Halted(halt) => Err(halt.into()),
             End::Lost => Err(Obstacle::lost()),
         }

@@ -2,17 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use runner_core::{JobEvent, Phase};
+use runner_core::{Error, ErrorKind, FailureReason, JobEvent, Phase};
 use tokio::time::{Instant, timeout};
 
 use super::{
-    Engine, clone_path, colour,
-    course::{Course, Phased},
+    Engine, artifacts, attempts, caches, clone_path, colour,
+    course::{Course, Obstacle, Phased},
+    duration,
     environment::Environment,
     files,
-    limit::Limit,
+    limit::{Halt, Limit},
     script::end_all,
     sources, steps,
+    untracked::UntrackedFiles,
+    workplace::Workplace,
 };
 
 /// How long saving caches and uploading artifacts may take together, if the job's own time leaves less.
@@ -44,10 +47,8 @@ pub(crate) async fn work(engine: &mut Engine, course: &mut Course) {
     }
     after_script(engine, &mut environment, course).await;
     let left = limit.remaining().unwrap_or_default().max(AFTERWARDS);
-    let limit = Limit::new(engine.stop.clone()).outliving_cancel().within(Instant::now(), left);
-    if let Err(obstacle) = keep(engine, &environment, course, limit).await {
-        course.stopped_by(engine, obstacle);
-    }
+    save_caches(engine, &environment, course, left).await;
+    upload_artifacts(engine, &environment, course, left).await;
     course.heed(engine);
 }
 
@@ -80,7 +81,34 @@ async fn before_script(
     course.begin(engine, Phase::GetSources, "Getting the sources").await;
     let got = sources::get(engine, environment, course, limit).await;
     course.end(engine).await;
-    got
+    got?;
+    let scope = engine.cache_scope();
+    if let Some(caches) = engine.caches(&scope).filter(|_| caches::any_to_restore(&engine.job.caches)) {
+        course.begin(engine, Phase::RestoreCache, "Restoring caches").await;
+        let untracked = UntrackedFiles::new(engine, environment, limit);
+        let place = workplace(engine, environment, &untracked);
+        let restored = limit.bound(caches::restore(&engine.job.caches, caches, &place)).await;
+        course.end(engine).await;
+        restored?;
+    }
+    if artifacts::any_to_download(&engine.job.dependencies) {
+        course.begin(engine, Phase::DownloadArtifacts, "Downloading artifacts").await;
+        let downloaded = download(engine, environment, limit).await;
+        course.end(engine).await;
+        downloaded?;
+    }
+    Ok(())
+}
+
+async fn download(engine: &Engine, environment: &Environment, limit: &mut Limit) -> Phased {
+    let mut warnings = Vec::new();
+    let attempts = attempts::count(environment, "ARTIFACT_DOWNLOAD_ATTEMPTS", &mut warnings);
+    for warning in warnings {
+        engine.log.line(&colour::warning(&warning)).await;
+    }
+    let Engine { job, artifacts: store, places, log, .. } = engine;
+    let work = artifacts::download(&job.dependencies, &**store, &places.project, log, attempts);
+    limit.bound(work).await?.map_err(of_store)
 }
 
 async fn after_script(engine: &Engine, environment: &mut Environment, course: &mut Course) {
@@ -93,9 +121,82 @@ async fn after_script(engine: &Engine, environment: &mut Environment, course: &m
     course.end(engine).await;
 }
 
-/// Keeps what the job made.
-async fn keep(_engine: &Engine, _environment: &Environment, _course: &mut Course, _limit: Limit) -> Phased {
-    Ok(())
+/// Saves caches. That they are not saved never fails a job.
+async fn save_caches(engine: &Engine, environment: &Environment, course: &mut Course, allowed: Duration) {
+    let scope = engine.cache_scope();
+    let Some(caches) = engine.caches(&scope) else { return };
+    if !caches::any_to_save(&engine.job.caches, course.is_good()) || engine.stop.is_sharp() {
+        return;
+    }
+    course.begin(engine, Phase::SaveCache, "Saving caches").await;
+    let mut limit = Limit::new(engine.stop.clone()).outliving_cancel().within(Instant::now(), allowed);
+    let untracked = UntrackedFiles::new(engine, environment, &limit);
+    let place = workplace(engine, environment, &untracked);
+    let work = caches::save(&engine.job.caches, course.is_good(), caches, &place);
+    if let Err(Halt::TimedOut(allowed)) = limit.bound(work).await {
+        let text =
+            format!("saving caches took longer than {}, so they are not saved", duration::show(allowed));
+        engine.log.line(&colour::warning(&text)).await;
+    }
+    course.used(untracked.usage());
+    course.end(engine).await;
+}
+
+/// Uploads artifacts. That they are not uploaded fails a job that was good.
+async fn upload_artifacts(
+    engine: &Engine,
+    environment: &Environment,
+    course: &mut Course,
+    allowed: Duration,
+) {
+    let specs = &engine.job.artifacts;
+    if !artifacts::any_to_upload(specs, course.is_good()) || engine.stop.is_sharp() {
+        return;
+    }
+    course.begin(engine, Phase::UploadArtifacts, "Uploading artifacts").await;
+    let mut limit = Limit::new(engine.stop.clone()).outliving_cancel().within(Instant::now(), allowed);
+    let untracked = UntrackedFiles::new(engine, environment, &limit);
+    let place = workplace(engine, environment, &untracked);
+    let work = artifacts::upload(specs, course.is_good(), &*engine.artifacts, &place);
+    let uploaded = match limit.bound(work).await {
+        Ok(uploaded) => uploaded.map_err(of_store),
+        Err(Halt::TimedOut(allowed)) => {
+            let message = format!("uploading artifacts took longer than {}", duration::show(allowed));
+            Err(Obstacle::failed(FailureReason::ExternalDependencyFailure, message))
+        }
+        Err(halt) => Err(halt.into()),
+    };
+    if let Err(obstacle) = uploaded {
+        if let Obstacle::Failed(failure) = &obstacle {
+            engine.log.line(&colour::error(&failure.message)).await;
+        }
+        course.stopped_by(engine, obstacle);
+    }
+    course.used(untracked.usage());
+    course.end(engine).await;
+}
+
+fn workplace<'a>(
+    engine: &'a Engine,
+    environment: &'a Environment,
+    untracked: &'a UntrackedFiles<'a>,
+) -> Workplace<'a> {
+    Workplace {
+        project: &engine.places.project,
+        variables: environment.variables(),
+        untracked,
+        log: &engine.log,
+    }
+}
+
+/// A failure of the store of artifacts.
+fn of_store(error: Error) -> Obstacle {
+    match error.kind() {
+        ErrorKind::Invalid | ErrorKind::Unsupported | ErrorKind::Internal => error.into(),
+        _ => {
+            Obstacle::failed(FailureReason::ExternalDependencyFailure, format!("failed to {}", error.chain()))
+        }
+    }
 }
 
 /// Ends what still runs and removes what the phases wrote. Nothing that stops the job stops this; an abort makes it
