@@ -5,6 +5,7 @@
 
 use std::{collections::HashMap, fmt, rc::Rc};
 
+mod key;
 mod load;
 mod scalar;
 mod source;

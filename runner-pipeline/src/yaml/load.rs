@@ -7,7 +7,11 @@ use std::{
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
 
-use super::{Entry, Map, Node, Span, Style, Value, scalar};
+use super::{
+    Entry, Map, Node, Span, Style, Value,
+    key::{Key, KeyKind, key_of, merge},
+    scalar,
+};
 use crate::diagnostic::Mistakes;
 
 /// The most bytes of a file; GitLab's limit.
@@ -73,20 +77,6 @@ struct Open {
 enum Content {
     List(Vec<Rc<Node>>),
     Map { map: Map, own: HashMap<Rc<str>, Span>, key: Option<Key> },
-}
-
-struct Key {
-    text: Rc<str>,
-    span: Span,
-    kind: KeyKind,
-}
-
-#[derive(PartialEq, Eq)]
-enum KeyKind {
-    Plain,
-    Merge,
-    /// It was reported, and is left out together with its value.
-    Broken,
 }
 
 /// The file cannot be read any further; the mistake is noted.
@@ -317,59 +307,4 @@ fn leaf(span: Span, value: Value, style: Style) -> Node {
 
 fn is_scalar_tag(suffix: &str) -> bool {
     matches!(suffix, "int" | "float" | "bool" | "null")
-}
-
-fn key_of(node: &Node, span: Span, own: &mut HashMap<Rc<str>, Span>, mistakes: &Mistakes<'_>) -> Key {
-    let text: Rc<str> = match &node.value {
-        Value::Text(text) => Rc::clone(text),
-        Value::List(_) | Value::Map(_) => {
-            let message = format!("a key must be a string, but is {}", node.kind());
-            mistakes.error_with_help(span, message, "put it in quotes if it is meant as a text");
-            return Key { text: Rc::default(), span, kind: KeyKind::Broken };
-        }
-        Value::Broken => return Key { text: Rc::default(), span, kind: KeyKind::Broken },
-        // `3.10`, `on` and the like are names here, as they are written.
-        _ => mistakes.source().text(node.span).into(),
-    };
-    if &*text == "<<" && matches!(node.style, Style::Plain) {
-        return Key { text, span, kind: KeyKind::Merge };
-    }
-    if let Some(first) = own.insert(Rc::clone(&text), span) {
-        let message = format!("`{text}` is there twice");
-        let help = format!("the other one is in line {}, column {}", first.line, first.column);
-        mistakes.error_with_help(span, message, help);
-    }
-    Key { text, span, kind: KeyKind::Plain }
-}
-
-/// Merges what `<<` names into a mapping: over the keys before it, and under those after it, as Ruby does. Of several
-/// mappings the first counts most. Returns how many entries that were.
-fn merge(map: &mut Map, node: &Node, key: Span, mistakes: &Mistakes<'_>) -> usize {
-    match &node.value {
-        Value::Map(other) => {
-            other.iter().for_each(|entry| map.set(entry.clone()));
-            other.len()
-        }
-        Value::List(items) => items
-            .iter()
-            .rev()
-            .map(|item| match &item.value {
-                Value::List(_) => {
-                    merge_mistake(item, key, mistakes);
-                    1
-                }
-                _ => merge(map, item, key, mistakes),
-            })
-            .sum(),
-        Value::Broken => 1,
-        _ => {
-            merge_mistake(node, key, mistakes);
-            1
-        }
-    }
-}
-
-fn merge_mistake(node: &Node, key: Span, mistakes: &Mistakes<'_>) {
-    let message = format!("`<<` must name mappings, but this is {}", node.kind());
-    mistakes.error_with_help(key, message, "write `<<: *name` with the name of a mapping that has `&name`");
 }
