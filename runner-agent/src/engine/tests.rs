@@ -20,7 +20,7 @@ use crate::host::Command;
 
 mod fakes;
 
-use fakes::{Act, FakeHost, Silent, Willing};
+use fakes::{Act, FakeHost, Plan, Silent, Willing};
 
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -39,12 +39,19 @@ fn part(command: &Command) -> &'static str {
 /// A job with something to do in each phase, and a way to make one of them do something else.
 struct Trial {
     job: JobSpec,
-    act: Box<dyn Fn(usize, &Command) -> Act + Send + Sync>,
+    act: Plan,
     stop_when_busy: Option<Stop>,
     hangs_at_the_end: bool,
     cache: bool,
-    silent_store: bool,
-    refusing_store: bool,
+    store: Store,
+}
+
+/// What the store of artifacts does.
+#[derive(PartialEq, Eq)]
+enum Store {
+    Willing,
+    Refusing,
+    Silent,
 }
 
 struct Seen {
@@ -69,8 +76,7 @@ impl Trial {
             stop_when_busy: None,
             hangs_at_the_end: false,
             cache: false,
-            silent_store: false,
-            refusing_store: false,
+            store: Store::Willing,
         }
     }
 
@@ -114,10 +120,10 @@ impl Trial {
         host.hangs_at_the_end = self.hangs_at_the_end;
         let host = Arc::new(host);
         let silent = Arc::new(Silent(wish(self.stop_when_busy)));
-        let willing = Willing { refuses: self.refusing_store, ..Willing::default() };
+        let willing = Willing { refuses: self.store == Store::Refusing, ..Willing::default() };
         let uploads = Arc::clone(&willing.uploads);
         let artifacts: Arc<dyn ArtifactStore> =
-            if self.silent_store { Arc::clone(&silent) as _ } else { Arc::new(willing) };
+            if self.store == Store::Silent { Arc::clone(&silent) as _ } else { Arc::new(willing) };
         let cache = self.cache.then(|| Arc::clone(&silent) as Arc<dyn CacheBackend>);
         let (phases, notices) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(0)));
         let (seen_phases, seen_notices) = (Arc::clone(&phases), Arc::clone(&notices));
@@ -228,13 +234,13 @@ fn endless(act: Act) -> Vec<(Phase, Trial)> {
     let everything = CacheSpec { key: "k".into(), paths: vec!["made".into()], ..CacheSpec::default() };
     let saved = CacheSpec { policy: runner_core::job::CachePolicy::Push, ..everything.clone() };
     let mut downloading = Trial::with("none", Act::Exit(0));
-    downloading.silent_store = true;
+    downloading.store = Store::Silent;
     downloading.job.dependencies.push(Dependency {
         file: Some(DependencyFile { filename: "a.zip".into(), size: 1 }),
         ..Dependency::default()
     });
     let mut uploading = Trial::with("none", Act::Exit(0)).kept(When::Always);
-    uploading.silent_store = true;
+    uploading.store = Store::Silent;
     vec![
         (Phase::GetSources, Trial::with("fetch", act)),
         (Phase::GetSources, Trial::with("git", act)),
@@ -410,11 +416,11 @@ async fn a_step_has_its_own_time() {
 #[tokio::test(start_paused = true)]
 async fn artifacts_that_are_refused_fail_a_good_job_and_no_other() {
     let mut trial = Trial::with("none", Act::Exit(0)).kept(When::Always);
-    trial.refusing_store = true;
+    trial.store = Store::Refusing;
     assert_eq!(trial.run().await.reason(), Some(FailureReason::ExternalDependencyFailure));
 
     let mut trial = Trial::with("script", Act::Exit(3)).kept(When::Always);
-    trial.refusing_store = true;
+    trial.store = Store::Refusing;
     assert_eq!(trial.run().await.end.outcome, JobOutcome::script_failed(3));
 }
 

@@ -22,6 +22,7 @@ use tempfile::TempDir;
 
 use crate::supervise::program;
 
+mod login;
 mod scripts;
 mod sources;
 mod stops;

@@ -41,9 +41,12 @@ pub(super) enum Act {
     HangAtStart,
 }
 
+/// What a host does for the process of a number and a command.
+pub(super) type Plan = Box<dyn Fn(usize, &Command) -> Act + Send + Sync>;
+
 /// A host that does for each process what `act` says for its number and its command.
 pub(super) struct FakeHost {
-    act: Box<dyn Fn(usize, &Command) -> Act + Send + Sync>,
+    act: Plan,
     /// The stop that is asked for as soon as a process does not end by itself.
     pub(super) stop_when_busy: Option<(StopSender, Stop)>,
     /// `end_all` never returns.

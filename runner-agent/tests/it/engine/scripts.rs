@@ -9,7 +9,7 @@ use runner_core::{
 
 use super::{Bench, Result, content};
 
-async fn in_both_shells(script: &[&str], check: impl Fn(&super::Seen) -> Result) -> Result {
+async fn in_both_shells(script: &[&str], check: impl Fn(&super::Seen) -> Result + Send + Sync) -> Result {
     let bench = Bench::new(script)?;
     check(&bench.run().await?)?;
     let mut bench = Bench::new(script)?;

@@ -15,12 +15,12 @@ use runner_core::{
 use super::{Bench, Result, content};
 
 /// A repository that jobs fetch from.
-struct Origin {
+pub(super) struct Origin {
     path: PathBuf,
 }
 
 impl Origin {
-    fn new(path: PathBuf, arguments: &[&str]) -> Result<Self> {
+    pub(super) fn new(path: PathBuf, arguments: &[&str]) -> Result<Self> {
         fs::create_dir_all(&path)?;
         let origin = Self { path };
         let mut init = vec!["init", "--quiet", "--initial-branch=main"];
@@ -29,7 +29,7 @@ impl Origin {
         Ok(origin)
     }
 
-    fn git(&self, arguments: &[&str]) -> Result<String> {
+    pub(super) fn git(&self, arguments: &[&str]) -> Result<String> {
         let mut git = Command::new("git");
         git.args(["-c", "user.name=n", "-c", "user.email=e", "-c", "protocol.file.allow=always"]);
         git.args(["-c", "commit.gpgsign=false"]).args(arguments).current_dir(&self.path);
@@ -45,7 +45,7 @@ impl Origin {
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     }
 
-    fn write(&self, name: &str, text: &str) -> Result {
+    pub(super) fn write(&self, name: &str, text: &str) -> Result {
         let path = self.path.join(name);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
@@ -54,13 +54,13 @@ impl Origin {
     }
 
     /// Commits everything; returns the commit.
-    fn commit(&self, message: &str) -> Result<String> {
+    pub(super) fn commit(&self, message: &str) -> Result<String> {
         self.git(&["add", "--all"])?;
         self.git(&["commit", "--quiet", "--allow-empty", "--message", message])?;
         self.git(&["rev-parse", "HEAD"])
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         self.path.to_string_lossy().into_owned()
     }
 }
@@ -76,8 +76,8 @@ fn bench(script: &[&str]) -> Result<(Bench, Origin)> {
 
 fn point(bench: &mut Bench, origin: &Origin, commit: &str) {
     bench.job.git.repo_url = origin.url();
-    bench.job.git.sha = commit.to_owned();
-    bench.job.git.reference = "main".to_owned();
+    bench.job.git.sha = commit.into();
+    bench.job.git.reference = "main".into();
     bench.job.git.refspecs = vec!["+refs/heads/main:refs/remotes/origin/main".to_owned()];
 }
 
