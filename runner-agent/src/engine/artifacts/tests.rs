@@ -78,16 +78,16 @@ async fn what_one_job_keeps_another_gets() {
 #[tokio::test]
 async fn names_when_and_kinds_are_those_of_the_job() {
     let site = Site::new(&["f", "j.xml"]).with("REF", "main").with("SLASH", "feature/x");
-    let named = |name: &str| ArtifactSpec { name: Some(name.into()), ..spec(&["f"]) };
-    let on_failure = ArtifactSpec { when: When::OnFailure, ..named("failed") };
+    let called = |name: &str| ArtifactSpec { name: Some(name.into()), ..spec(&["f"]) };
+    let on_failure = ArtifactSpec { when: When::OnFailure, ..called("failed") };
     let raw =
         ArtifactSpec { name: Some("page".into()), format: ArtifactFormat::Raw, ..report("browser", &["f"]) };
     let specs = [
         spec(&["f"]),
-        named("$REF-app"),
-        named("a/$SLASH/"),
-        named(""),
-        named(".."),
+        called("$REF-app"),
+        called("a/$SLASH/"),
+        called(""),
+        called(".."),
         on_failure,
         report("junit", &["*.xml"]),
         ArtifactSpec { name: Some("junit.xml".into()), ..report("junit", &["*.xml"]) },
