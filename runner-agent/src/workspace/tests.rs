@@ -117,7 +117,7 @@ async fn a_tree_of_any_depth_is_removed() {
     let builds = builds();
     let workspace = Workspace::create(builds.path(), "job").await.unwrap();
     // Going from one directory to the next, one can go deeper than a path can be long.
-    let mut directory = std::fs::File::open(workspace.root()).unwrap();
+    let mut directory = File::open(workspace.root()).unwrap();
     for number in 0..3000 {
         let name = format!("deep-directory-{}", number % 7);
         nix::sys::stat::mkdirat(&directory, name.as_str(), Mode::S_IRWXU).unwrap();

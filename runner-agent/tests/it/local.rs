@@ -141,6 +141,7 @@ struct Harness(Mutex<Option<Arc<Bench>>>);
 
 #[async_trait]
 impl executor_suite::Harness for Harness {
+    #[expect(clippy::unwrap_used, reason = "the suite has no way to say that there is no executor")]
     async fn executor(&self) -> Arc<dyn Executor> {
         let bench = Arc::new(Bench::new().unwrap());
         let executor = Arc::clone(&bench.executor);
@@ -150,7 +151,7 @@ impl executor_suite::Harness for Harness {
 
     async fn leftovers(&self) -> Vec<String> {
         let bench = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        bench.map(|bench| bench.leftovers().unwrap()).unwrap_or_default()
+        bench.map_or_else(Vec::new, |bench| bench.leftovers().unwrap_or_else(|error| vec![error.to_string()]))
     }
 }
 

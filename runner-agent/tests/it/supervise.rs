@@ -138,7 +138,8 @@ async fn ends_are_told_as_they_are() {
 async fn a_process_starts_as_from_a_fresh_shell() {
     let host = host().unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let mut command = shell("pwd; cat; echo in=$?; printenv GREETING; env; cat /proc/self/stat | cut -d' ' -f5; echo $$");
+    let mut command =
+        shell("pwd; cat; echo in=$?; printenv GREETING; env; cat /proc/self/stat | cut -d' ' -f5; echo $$");
     command.directory = directory.path().canonicalize().unwrap();
     command.environment.push(("GREETING".into(), "hello\nworld".into()));
     let mut process = host.start(command).await.unwrap();
