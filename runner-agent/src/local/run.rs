@@ -3,10 +3,13 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use runner_core::{
-    FailureReason, JobEnd, JobOutcome, JobSpec, executor::Stop, log::JobLog, report::Reporter,
-    source::WishAction,
+    FailureReason, JobEnd, JobOutcome, JobSpec, executor::Stop, log::JobLog, outcome::LogDigest,
+    report::Reporter, source::WishAction,
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -16,6 +19,9 @@ use crate::{
 
 /// How long a job that its source cancels has at least, for `after_script` and what is sent after it.
 const PATIENCE: Duration = Duration::from_mins(15);
+
+/// How long the end of a job may take to be said that its source aborted.
+const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// A job on its way.
 pub(super) struct Course {
@@ -59,14 +65,27 @@ impl Course {
         };
         let ((engine_end, digest), ()) = tokio::join!(work, reporter.run(&finished));
         let EngineEnd { outcome, script_begun, phases } = engine_end;
-        let reported = match reporter.complete(&outcome, digest).await {
-            Ok(_) => true,
-            Err(error) => {
-                tracing::error!(job = %job.id, error = error.chain(), "the end of a job could not be reported");
-                false
-            }
-        };
+        let reported = report_end(&reporter, &job, &outcome, digest).await;
         end.send_replace(Some(JobEnd { outcome, reported, script_begun, log: digest, phases }));
+    }
+}
+
+/// Reports the end; tells whether nobody else needs to.
+async fn report_end(reporter: &Reporter, job: &JobSpec, outcome: &JobOutcome, log: LogDigest) -> bool {
+    let is_aborted = *reporter.wishes().borrow() == WishAction::Abort;
+    let reporting = reporter.complete(outcome, log);
+    if is_aborted {
+        // Nobody waits for it, and the log is not complete. It is no harm to say it once.
+        let said = timeout(LAST_WORD, reporting).await;
+        tracing::debug!(job = %job.id, ?said, "a job that its source aborted has ended");
+        return true;
+    }
+    match reporting.await {
+        Ok(_) => true,
+        Err(error) => {
+            tracing::error!(job = %job.id, error = error.chain(), "the end of a job could not be reported");
+            false
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use runner_core::{
     CacheScope, JobContext, JobLease, JobReport, JobSpec, Result,
     log::{JobLog, LogSpool, MemorySpool},
     report::Reporter,
-    source::WishAction,
+    source::Wish,
 };
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -83,7 +83,7 @@ async fn prepare(
             return Err(error);
         }
     };
-    if let Some(how) = stop_for(wish, &lease.job) {
+    if let Some(how) = stop_for(wish.action, &lease.job) {
         stop.stop(how);
     }
     let spool: Arc<dyn LogSpool> = Arc::new(if context.log.size <= KEPT_LOG {
@@ -94,6 +94,7 @@ async fn prepare(
     let sections = lease.job.features.sections;
     let log = JobLog::new(&context.log, masks::of(&lease.job), sections, Arc::clone(&spool));
     let reporter = Reporter::new(Arc::clone(&lease.report), spool, context.log.interval);
+    reporter.note(wish);
     let settings = settings(config, &lease, &context, &places.root);
     let shared_host = Arc::clone(&host) as Arc<dyn Host>;
     let engine = Engine {
@@ -128,11 +129,11 @@ fn settings(config: &LocalConfig, lease: &JobLease, context: &JobContext, root: 
 }
 
 /// Accepts the job, again and again for a few seconds where the source does not answer.
-async fn accept(report: &dyn JobReport) -> Result<WishAction> {
+async fn accept(report: &dyn JobReport) -> Result<Wish> {
     let mut pause = ACCEPT_PAUSE;
     for _ in 1..ACCEPT_TRIES {
         match report.accept().await {
-            Ok(wish) => return Ok(wish.action),
+            Ok(wish) => return Ok(wish),
             Err(error) if error.is_retryable() => {
                 tracing::debug!(error = error.chain(), "the job is not accepted yet");
             }
@@ -141,7 +142,7 @@ async fn accept(report: &dyn JobReport) -> Result<WishAction> {
         sleep(pause).await;
         pause *= 2;
     }
-    Ok(report.accept().await?.action)
+    report.accept().await
 }
 
 /// The name of a job's directory: the same from run to run.
