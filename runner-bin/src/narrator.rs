@@ -161,14 +161,13 @@ impl Narration {
     pub(crate) fn run(mut self) -> Told {
         while let Some((now, update)) = self.updates.blocking_recv() {
             let mut goes_on = self.apply(update, now);
-            let mut lines = self.screen.take_lines();
-            while goes_on && lines.len() < BATCH {
+            while goes_on && self.screen.lines().len() < BATCH {
                 let Ok((now, update)) = self.updates.try_recv() else { break };
                 goes_on = self.apply(update, now);
-                lines.push_str(&self.screen.take_lines());
             }
             let area = if goes_on { self.area(now) } else { Vec::new() };
-            self.painter.paint(&lines, area);
+            self.painter.paint(self.screen.lines(), area);
+            self.screen.forget_lines();
             if !goes_on {
                 break;
             }
@@ -186,12 +185,7 @@ impl Narration {
     /// Applies `update` and returns whether more will come.
     fn apply(&mut self, update: Update, now: Instant) -> bool {
         match update {
-            Update::Log { job, bytes, .. } => {
-                if let Some(job) = self.index(&job) {
-                    self.screen.log(job, &bytes, now);
-                    self.write_logs();
-                }
-            }
+            Update::Log { job, bytes, .. } => self.log(&job, &bytes, now),
             Update::Changed(progress) => self.changed(progress, now),
             Update::Event(event) => self.event(event, now),
             Update::Note(note) => {
@@ -209,6 +203,19 @@ impl Narration {
             }
         }
         true
+    }
+
+    /// Takes a log piece by piece, so that little of it is held in more than one form.
+    fn log(&mut self, job: &str, bytes: &[u8], now: Instant) {
+        let Some(job) = self.index(job) else { return };
+        for piece in bytes.chunks(BATCH) {
+            if self.screen.lines().len() >= BATCH {
+                self.painter.paint(self.screen.lines(), self.area(now));
+                self.screen.forget_lines();
+            }
+            self.screen.log(job, piece, now);
+            self.write_logs();
+        }
     }
 
     fn index(&self, job: &str) -> Option<usize> {

@@ -1,7 +1,7 @@
 //! What of a terminal's control sequences is let through: colours. The rest could move the cursor into lines of other
 //! jobs, clear the screen, or type into the terminal.
 
-use std::{iter::Peekable, str::Chars};
+use std::{borrow::Cow, iter::Peekable, str::Chars};
 
 const ESCAPE: char = '\x1b';
 /// Turns all colours off.
@@ -18,7 +18,7 @@ pub(super) struct Colors {
 impl Colors {
     /// `text` as it may be shown, with the colours that were on before it, and none after it.
     pub(super) fn apply(&mut self, text: &str) -> String {
-        if self.on.is_empty() && text.chars().all(is_text) {
+        if self.on.is_empty() && is_plain(text) {
             return text.to_owned();
         }
         let mut shown = self.on.clone();
@@ -55,13 +55,18 @@ impl Colors {
 }
 
 /// `text` without any control sequence.
-pub(crate) fn plain(text: &str) -> String {
-    if text.chars().all(is_text) {
-        return text.to_owned();
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+    if is_plain(text) {
+        return Cow::Borrowed(text);
     }
     let letters =
         Parts::of(text).filter_map(|part| if let Part::Letter(it) = part { Some(it) } else { None });
-    letters.collect()
+    Cow::Owned(letters.collect())
+}
+
+/// Whether `text` may be shown as it is. Most text is ASCII, for which this is quick.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t')) || text.chars().all(is_text)
 }
 
 /// How many bytes of `bytes` hold neither half a letter nor, at their end, a sequence that may be cut in two. At least

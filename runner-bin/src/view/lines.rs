@@ -80,7 +80,7 @@ impl LogLines {
 
     /// The line so far, without colours: a prompt, or progress that overwrites itself.
     pub(crate) fn unfinished(&self) -> String {
-        ansi::plain(&String::from_utf8_lossy(&self.line))
+        ansi::plain(&String::from_utf8_lossy(&self.line)).into_owned()
     }
 
     fn text(&mut self, mut text: &[u8], take: &mut impl FnMut(LogItem)) {

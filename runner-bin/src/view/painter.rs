@@ -1,6 +1,6 @@
 //! Puts text on a terminal or into a file: lines that stay, and below them an area that is drawn anew.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 /// Writes lines that stay, and keeps an area below them where there is a terminal.
 ///
@@ -24,6 +24,9 @@ impl Painter {
         if self.deaf || (lines.is_empty() && area == self.area) {
             return;
         }
+        if self.area.is_empty() && area.is_empty() {
+            return self.write(lines);
+        }
         let mut frame = String::with_capacity(lines.len() + 256);
         if !self.area.is_empty() {
             // To the first line of the area, then clear all below.
@@ -35,14 +38,21 @@ impl Painter {
             frame.push('\n');
         }
         self.area = area;
-        let written = self.out.write_all(frame.as_bytes()).and_then(|()| self.out.flush());
-        self.deaf = written.is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
+        self.write(&frame);
+    }
+
+    /// All at once, so that nothing flickers.
+    fn write(&mut self, text: &str) {
+        self.deaf = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()).is_err();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
 
     use super::*;
 

@@ -25,7 +25,7 @@ const WORTH_TELLING: Duration = Duration::from_millis(50);
 /// How much of the end of a log is kept to find out why a job failed.
 const TAIL: usize = 8 << 10;
 
-/// The lines of all jobs as they come. Nothing is written: [`take_lines`](Self::take_lines) gives what is to be.
+/// The lines of all jobs as they come. Nothing is written: [`lines`](Self::lines) gives what is to be.
 #[derive(Debug)]
 pub(crate) struct Screen {
     jobs: Vec<JobLines>,
@@ -149,9 +149,14 @@ impl Screen {
         push_line(&mut self.lines, format_args!("{head} {}", tame(text)));
     }
 
-    /// The lines that came since the last call, each with its end.
-    pub(crate) fn take_lines(&mut self) -> String {
-        std::mem::take(&mut self.lines)
+    /// The lines that came since they were last [forgotten](Self::forget_lines), each with its end.
+    pub(crate) fn lines(&self) -> &str {
+        &self.lines
+    }
+
+    /// The lines are written.
+    pub(crate) fn forget_lines(&mut self) {
+        self.lines.clear();
     }
 
     /// The text of each job's log that came since the last call.
@@ -159,9 +164,10 @@ impl Screen {
         for (index, job) in self.jobs.iter_mut().enumerate() {
             if !job.text.is_empty() {
                 take(index, &job.text);
-                let text = std::mem::take(&mut job.text);
-                job.tail.push_str(&text);
-                keep_end(&mut job.tail, TAIL);
+                job.tail.push_str(end_of(&job.text, TAIL));
+                let surplus = job.tail.len() - end_of(&job.tail, TAIL).len();
+                job.tail.drain(..surplus);
+                job.text.clear();
             }
         }
     }
@@ -256,14 +262,14 @@ fn section_name(name: &str) -> String {
 
 /// Text of somebody else's in one line that steers no terminal.
 pub(crate) fn tame(text: &str) -> String {
-    ansi::plain(&text.replace(['\n', '\r', '\t'], " "))
+    ansi::plain(&text.replace(['\n', '\r', '\t'], " ")).into_owned()
 }
 
-fn keep_end(text: &mut String, size: usize) {
-    if text.len() > size {
-        let cut = (text.len() - size..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.drain(..cut);
-    }
+/// The last `size` bytes of `text`, or a few less.
+fn end_of(text: &str, size: usize) -> &str {
+    let from = text.len().saturating_sub(size);
+    let cut = (from..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(from);
+    text.get(cut..).unwrap_or_default()
 }
 
 #[cfg(test)]

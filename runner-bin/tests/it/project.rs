@@ -73,6 +73,9 @@ impl Project {
         for (name, value) in [("NAME", "Ada"), ("EMAIL", "ada@example.invalid")] {
             git.env(format!("GIT_AUTHOR_{name}"), value).env(format!("GIT_COMMITTER_{name}"), value);
         }
+        // The hash of a commit is the same each time.
+        git.env("GIT_AUTHOR_DATE", "2026-01-02T03:04:05Z").env("GIT_COMMITTER_DATE", "2026-01-02T03:04:05Z");
+        git.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
         let output = git.output()?;
         ensure!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8(output.stdout)?)
@@ -169,26 +172,33 @@ impl Ran {
         })
     }
 
-    /// Stdout with all durations alike.
+    /// Stdout without all that differs from run to run: durations, ids, and lines that only tell them.
     pub(crate) fn timeless(&self) -> String {
-        self.stdout.lines().map(timeless).collect::<Vec<_>>().join("\n")
+        let lines =
+            self.stdout.lines().filter(|line| !line.contains("│ ◂ ") && !line.ends_with("▸ Cleaning up"));
+        lines.map(timeless).collect::<Vec<_>>().join("\n")
     }
 }
 
-/// `line` with each `1.2s` as `0.0s`, and what that pads as if it had always been so.
+/// `line` with each `1.2s` as `0.0s`, each long number as `<id>`, and a row of the table without its phases.
 fn timeless(line: &str) -> String {
-    let letters: Vec<char> = line.chars().collect();
-    let is_time = |at: usize| {
-        letters.get(at).is_some_and(char::is_ascii_digit)
-            && letters.get(at + 1) == Some(&'.')
-            && letters.get(at + 2).is_some_and(char::is_ascii_digit)
-            && letters.get(at + 3) == Some(&'s')
-    };
-    let zeroed = letters.iter().enumerate().map(|(at, letter)| {
-        let of_time = is_time(at) || (at >= 2 && is_time(at - 2));
-        if of_time { '0' } else { *letter }
-    });
-    zeroed.collect()
+    let mut shown = String::new();
+    for (number, word) in line.split(' ').enumerate() {
+        let digits = word.trim_matches(|letter: char| !letter.is_ascii_digit());
+        let is_duration = digits.contains('.') && word.trim_end_matches([')', ':']).ends_with('s');
+        let word = match () {
+            () if is_duration => word.replace(digits, "0.0"),
+            () if digits.len() > 12 => word.replace(digits, "<id>"),
+            () => word.to_owned(),
+        };
+        shown.extend((number > 0).then_some(' '));
+        shown.push_str(&word);
+    }
+    let is_row = shown.starts_with(['✓', '✗']);
+    match shown.split_once("  0.0s").filter(|_| is_row) {
+        Some((row, _)) => format!("{row}  0.0s"),
+        None => shown,
+    }
 }
 
 /// All files below `directory`.

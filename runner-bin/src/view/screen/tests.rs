@@ -16,6 +16,12 @@ fn failed(code: i32, allowed: bool) -> Ending {
     }
 }
 
+fn take_lines(screen: &mut Screen) -> String {
+    let lines = screen.lines().to_owned();
+    screen.forget_lines();
+    lines
+}
+
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
@@ -31,7 +37,7 @@ fn two_jobs_side_by_side_on_no_terminal() {
     screen.end(0, &Ending::Succeeded, Some(seconds(2)), start + seconds(2));
     screen.log(1, b"\x1b[31m1 failed\x1b[0m", start + seconds(3));
     screen.end(1, &failed(1, false), Some(seconds(75)), start + seconds(4));
-    insta::assert_snapshot!(screen.take_lines(), @r"
+    insta::assert_snapshot!(take_lines(&mut screen), @r"
     build      │ ▸ Executing the script
     build      │ $ make
     unit tests │ $ pytest
@@ -48,7 +54,7 @@ fn a_terminal_gets_the_colours_of_the_job_and_ours() {
     let start = Instant::now();
     let mut screen = Screen::new(["a", "b"], Palette::new(true), true, start);
     screen.log(1, b"\x1b[2Jx \x1b[31mred\n", start);
-    insta::assert_snapshot!(format!("{:?}", screen.take_lines()), @r#""\u{1b}[35mb\u{1b}[0m \u{1b}[2m│\u{1b}[0m x \u{1b}[31mred\u{1b}[0m\n""#);
+    insta::assert_snapshot!(format!("{:?}", take_lines(&mut screen)), @r#""\u{1b}[35mb\u{1b}[0m \u{1b}[2m│\u{1b}[0m x \u{1b}[31mred\u{1b}[0m\n""#);
 }
 
 #[test]
@@ -57,11 +63,11 @@ fn a_prompt_shows_after_a_while_and_its_end_makes_no_empty_line() {
     let mut screen = Screen::new(["ask"], Palette::new(false), false, start);
     screen.log(0, b"Name? ", start);
     screen.tick(start);
-    assert_eq!(screen.take_lines(), "");
+    assert_eq!(take_lines(&mut screen), "");
     screen.tick(start + PATIENCE);
-    assert_eq!(screen.take_lines(), "ask │ Name?\n");
+    assert_eq!(take_lines(&mut screen), "ask │ Name?\n");
     screen.log(0, b"\nEve\n", start + PATIENCE);
-    assert_eq!(screen.take_lines(), "ask │ Eve\n");
+    assert_eq!(take_lines(&mut screen), "ask │ Eve\n");
     let mut file = String::new();
     screen.take_texts(|_, text| file.push_str(text));
     assert_eq!(file, "Name? \nEve\n");
@@ -76,7 +82,7 @@ fn odd_names_neither_break_lines_nor_steer_the_terminal() {
     for job in 0..3 {
         screen.log(job, b"hi\n", start);
     }
-    insta::assert_snapshot!(screen.take_lines(), @r"
+    insta::assert_snapshot!(take_lines(&mut screen), @r"
     x y                          │ hi
     変                           │ hi
     a name that is longer than … │ hi
@@ -132,7 +138,7 @@ fn a_section_without_lines_shows_only_if_it_took_long() {
     section(&mut screen, "quick", Duration::ZERO);
     section(&mut screen, "cleanup_file_variables", seconds(3));
     screen.log(0, b"Job succeeded\n", start);
-    insta::assert_snapshot!(screen.take_lines(), @r"
+    insta::assert_snapshot!(take_lines(&mut screen), @r"
     a │ ▸ Heading of cleanup_file_variables
     a │ ◂ cleanup 3.0s
     ");
