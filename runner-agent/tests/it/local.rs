@@ -13,8 +13,12 @@ use runner_agent::{
     supervise::SupervisorProgram,
 };
 use runner_core::{
-    ErrorKind, Executor, FailureReason, JobContext, JobLease, JobOutcome, JobSpec, Phase, RunningJob,
-    SavedLease, Secret, Severity, executor::Stop, job::Step, source::WishAction,
+    ArtifactStore, ArtifactUpload, ErrorKind, Executor, FailureReason, JobContext, JobLease, JobOutcome,
+    JobSpec, Phase, RunningJob, SavedLease, Secret, Severity,
+    artifact::ByteStream,
+    executor::Stop,
+    job::{Dependency, DependencyFile, Step},
+    source::WishAction,
 };
 use runner_testkit::{MemoryArtifacts, RecordingReport, ReportFault, executor_suite};
 use tempfile::TempDir;
@@ -292,10 +296,41 @@ async fn a_killed_supervisor_is_a_failure_of_ours_that_says_so() {
     }
 }
 
+/// A store whose downloads panic.
+#[derive(Debug)]
+struct Panicking;
+
+#[async_trait]
+impl ArtifactStore for Panicking {
+    async fn upload(&self, _artifact: &ArtifactUpload, _body: ByteStream) -> runner_core::Result<()> {
+        Ok(())
+    }
+
+    async fn download(&self, _dependency: &Dependency) -> runner_core::Result<ByteStream> {
+        panic!("a fault of ours");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_a_failure_of_ours_and_leaves_nothing() {
+    let bench = Bench::new().unwrap();
+    let report = RecordingReport::new();
+    let mut spec = job("1", &["echo hello"]);
+    let file = Some(DependencyFile { filename: "artifacts.zip".into(), size: 1 });
+    spec.dependencies.push(Dependency { name: "earlier".into(), file, ..Dependency::default() });
+    let lease = JobLease { artifacts: Arc::new(Panicking), ..lease(spec, &report) };
+    let started = Started { job: bench.executor.start(lease, context()).await.unwrap(), report };
+    match started.finish(&bench).await.unwrap() {
+        JobOutcome::Failed(failure) => assert_eq!(failure.reason, FailureReason::RunnerSystemFailure),
+        other => panic!("{other:?}"),
+    }
+    assert!(started.report.text().contains("system failure"), "{}", started.report.text());
+}
+
 #[tokio::test]
 async fn a_job_may_remove_or_lock_its_own_directory() {
     let bench = Bench::new().unwrap();
-    let script = "mkdir -p a/b && touch a/b/c && chmod -R a-w,a-x a; chmod 0 .";
+    let script = "mkdir -p a/b && touch a/b/c && chmod -R a-w a; chmod 0 a/b; chmod 0 a; chmod 0 .";
     let started = bench.start(job("1", &[script])).await.unwrap();
     assert_eq!(started.finish(&bench).await.unwrap(), JobOutcome::Succeeded);
     let started = bench.start(job("2", &["d=$PWD; cd /; rm -rf \"$d\"/.."])).await.unwrap();
