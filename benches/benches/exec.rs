@@ -32,8 +32,10 @@ fn main() -> Result<()> {
     let runner = project::runner()?;
     let caches = tempfile::tempdir()?;
     cost_per_job(&runner, caches.path(), &size)?;
+    // Before there is a large text in this process: the peak of a child counts from before its program is loaded.
+    memory(&runner, caches.path(), &size)?;
     masking(&size);
-    memory(&runner, caches.path(), &size)
+    Ok(())
 }
 
 fn verdict(reached: bool) -> &'static str {
@@ -74,7 +76,7 @@ fn masking(size: &Size) {
     let ratio = speeds.ratio();
     println!("masking {count} secrets in {} MiB, best of {} rounds", size.corpus >> 20, size.rounds.max(3));
     println!("  memchr {:.2} GB/s, masking {:.2} GB/s", speeds.memchr / 1e9, speeds.masking / 1e9);
-    println!("  ratio {ratio:.2}, goal >= 0.33: {}\n", verdict(ratio >= 1.0 / 3.0));
+    println!("  ratio {ratio:.2}, goal >= 0.33: {}", verdict(ratio >= 1.0 / 3.0));
 }
 
 fn memory(runner: &Path, caches: &Path, size: &Size) -> Result<()> {
@@ -89,6 +91,6 @@ fn memory(runner: &Path, caches: &Path, size: &Size) -> Result<()> {
         cost.wall.as_secs_f64(),
         size.printed as f64 / 1e6 / cost.wall.as_secs_f64()
     );
-    println!("  peak memory {peak:.1} MiB, goal <= 64 MiB: {}", verdict(peak <= 64.0));
+    println!("  peak memory {peak:.1} MiB, goal <= 64 MiB: {}\n", verdict(peak <= 64.0));
     Ok(())
 }
