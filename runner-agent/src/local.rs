@@ -40,6 +40,9 @@ pub struct LocalConfig {
     pub environment: Vec<(String, String)>,
     /// How long a process has between TERM and KILL. Default 10 seconds.
     pub grace: Duration,
+    /// The log of each job with an image or with services says that they have no effect. Default yes; a program that
+    /// says it once for all jobs turns it off.
+    pub warns_of_containers: bool,
 }
 
 impl LocalConfig {
@@ -51,6 +54,7 @@ impl LocalConfig {
             keep: false,
             environment: Vec::new(),
             grace: Duration::from_secs(10),
+            warns_of_containers: true,
         }
     }
 }
