@@ -220,7 +220,7 @@ async fn nothing_is_sent_for_a_job_that_is_to_be_aborted() {
         .run(async {
             bench.print("first").await;
             bench.print("second").await;
-            bench.print("third").await
+            bench.print("third").await;
         })
         .await;
     assert_eq!(bench.report.source().calls.len(), 1);
@@ -260,7 +260,7 @@ async fn a_rewind_to_bytes_that_are_dropped_ends_and_does_not_loop() {
         .run(async {
             bench.print("1234").await;
             bench.print("5678").await;
-            bench.print("9").await
+            bench.print("9").await;
         })
         .await;
     assert_eq!(bench.report.source().calls.len(), 3);
