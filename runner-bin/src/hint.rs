@@ -67,7 +67,7 @@ fn no_docker(_: &Scene<'_>, line: &str) -> Option<String> {
 
 fn no_space(_: &Scene<'_>, line: &str) -> Option<String> {
     line.contains("No space left on device")
-        .then(|| "the disk is full; jobs run in the cache directory of your user (see --keep)".to_owned())
+        .then(|| "a disk is full. Jobs run in the cache directory of your user: free space there, or set XDG_CACHE_HOME".to_owned())
 }
 
 fn service_host(scene: &Scene<'_>, line: &str) -> Option<String> {

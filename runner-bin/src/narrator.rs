@@ -278,14 +278,15 @@ impl Narration {
         }
     }
 
-    /// Shows what is left of jobs that never ended.
+    /// Shows what is left of jobs of which no end was reported: they were stopped at once.
     fn finish(&mut self, now: Instant) {
         for index in 0..self.ledger.entries.len() {
-            self.screen.end(index, &Ending::Canceled, None, now);
-        }
-        self.write_logs();
-        for (index, entry) in self.ledger.entries.iter_mut().enumerate() {
-            entry.log = entry.log.take().or(self.logs.close(index).0);
+            let Some(entry) = self.ledger.entries.get_mut(index) else { continue };
+            if let (State::Running { .. }, Some(started)) = (&entry.state, entry.started) {
+                let ran = now.duration_since(started);
+                entry.total = Some(ran);
+                self.end(index, Ending::Canceled, Some(ran), now);
+            }
         }
     }
 

@@ -54,6 +54,7 @@ impl Parts {
         let ExecutorName::Local = options.executor;
         let executor = LocalExecutor::new(LocalConfig {
             keep: options.keep,
+            warns_of_containers: false,
             environment: environment::for_jobs(env::vars_os()),
             ..LocalConfig::new(&user.builds)
         });

@@ -122,6 +122,7 @@ async fn a_job_that_is_tried_again_says_so_and_keeps_one_log() {
 #[tokio::test]
 async fn more_than_fits_waits_until_it_is_shown() {
     let (text, _, _directory) = tell(async |narrator| {
+        narrator.changed("a", &progress("a", JobStatus::Running, 1));
         let line = Bytes::from(vec![b'x'; MOST_UNSHOWN * 2]);
         narrator.log("a", line).await;
         narrator.log("b", Bytes::from_static(b"after\n")).await;
