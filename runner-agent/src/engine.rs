@@ -139,13 +139,33 @@ pub struct EngineEnd {
 
 impl Engine {
     /// Runs the job to its end, and ends every process of it. Never fails: what goes wrong is the outcome.
+    ///
+    /// It waits while the log has no room, unless the job is to stop at once.
     pub async fn run(mut self) -> EngineEnd {
         let mut course = Course::default();
-        phases::work(&mut self, &mut course).await;
-        phases::clean_up(&self, &mut course).await;
-        let outcome = course.outcome();
-        self.log.line(&farewell(&outcome)).await;
-        EngineEnd { outcome, script_begun: course.script_begun, phases: course.into_phases() }
+        let overdue = phases::overdue(self.stop.clone(), self.settings.grace);
+        tokio::select! {
+            biased;
+            () = phases::work(&mut self, &mut course) => {}
+            () = overdue => {}
+        }
+        course.heed(&self);
+        let overdue = phases::overdue(self.stop.clone(), self.settings.grace);
+        let last = async {
+            phases::clean_up(&self, &mut course).await;
+            self.log.line(&farewell(&course.outcome())).await;
+        };
+        tokio::select! {
+            biased;
+            () = last => {}
+            // What ends processes has less time than this.
+            () = overdue => {}
+        }
+        EngineEnd {
+            outcome: course.outcome(),
+            script_begun: course.script_begun,
+            phases: course.into_phases(),
+        }
     }
 }
 
@@ -154,8 +174,8 @@ impl Engine {
         CacheScope { protected: self.job.git.protected, ..self.settings.cache_scope.clone() }
     }
 
-    fn caches<'a>(&'a self, scope: &'a CacheScope) -> Option<Caches<'a>> {
-        self.cache.as_deref().map(|backend| Caches { backend, scope })
+    fn caches<'a>(&'a self, scope: &'a CacheScope, attempts: u32) -> Option<Caches<'a>> {
+        self.cache.as_deref().map(|backend| Caches { backend, scope, attempts })
     }
 }
 

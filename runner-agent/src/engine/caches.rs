@@ -3,11 +3,16 @@
 use std::path::PathBuf;
 
 use runner_core::{
-    CacheBackend, CacheScope, ReadGrant, Result,
+    CacheBackend, CacheScope, Error, ReadGrant, Result,
     job::{CacheSpec, Variables},
 };
 
-use super::workplace::{Workplace, amount, size};
+use tokio::time::sleep;
+
+use super::{
+    attempts,
+    workplace::{Workplace, amount, size},
+};
 
 mod key;
 
@@ -18,6 +23,8 @@ pub(crate) struct Caches<'a> {
     pub(crate) backend: &'a dyn CacheBackend,
     /// Who shares them.
     pub(crate) scope: &'a CacheScope,
+    /// How often a restore is tried where the backend may do better next time.
+    pub(crate) attempts: u32,
 }
 
 /// Whether [`restore`] has anything to do or to say.
@@ -56,7 +63,7 @@ async fn restore_one(keys: &[String], caches: Caches<'_>, place: &Workplace<'_>)
     let mut rest = keys;
     while let Some((key, fallbacks)) = rest.split_first() {
         place.log.line(&format!("Restoring cache {key}…")).await;
-        let grant = match caches.backend.lookup(caches.scope, key, fallbacks).await {
+        let grant = match lookup_patiently(key, fallbacks, caches, place).await {
             Ok(Some(grant)) => grant,
             Ok(None) => {
                 place.log.line(&format!("No cache found under {}", keys.join(", "))).await;
@@ -67,7 +74,7 @@ async fn restore_one(keys: &[String], caches: Caches<'_>, place: &Workplace<'_>)
                 return;
             }
         };
-        match unpack(&grant, place).await {
+        match unpack_patiently(&grant, caches, place).await {
             Ok(()) => return,
             Err(error) => {
                 let text = format!("cache {} is not restored: failed to {}", grant.key, error.chain());
@@ -77,6 +84,38 @@ async fn restore_one(keys: &[String], caches: Caches<'_>, place: &Workplace<'_>)
         let failed = rest.iter().position(|key| *key == grant.key).unwrap_or(rest.len());
         rest = rest.get(failed + 1..).unwrap_or_default();
     }
+}
+
+async fn lookup_patiently(
+    key: &str,
+    fallbacks: &[String],
+    caches: Caches<'_>,
+    place: &Workplace<'_>,
+) -> Result<Option<ReadGrant>> {
+    let mut tried = 1;
+    loop {
+        match caches.backend.lookup(caches.scope, key, fallbacks).await {
+            Err(error) if error.is_retryable() && tried < caches.attempts => wait(tried, &error, place).await,
+            found => return found,
+        }
+        tried += 1;
+    }
+}
+
+async fn unpack_patiently(grant: &ReadGrant, caches: Caches<'_>, place: &Workplace<'_>) -> Result<()> {
+    let mut tried = 1;
+    loop {
+        match unpack(grant, place).await {
+            Err(error) if error.is_retryable() && tried < caches.attempts => wait(tried, &error, place).await,
+            unpacked => return unpacked,
+        }
+        tried += 1;
+    }
+}
+
+async fn wait(tried: u32, error: &Error, place: &Workplace<'_>) {
+    place.warn(&format!("trying again: failed to {}", error.chain())).await;
+    sleep(attempts::pause(tried)).await;
 }
 
 async fn unpack(grant: &ReadGrant, place: &Workplace<'_>) -> Result<()> {

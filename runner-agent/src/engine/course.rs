@@ -116,13 +116,14 @@ impl Course {
         engine.log.section_start(phase.section(), &colour::header(header)).await;
     }
 
-    /// Ends the phase that runs.
+    /// Ends the phase that runs, if one does.
     pub(crate) async fn end(&mut self, engine: &Engine) {
         if let Some((phase, started)) = self.running.take() {
-            engine.log.section_end(phase.section()).await;
+            // The log comes last, because it may have to wait.
             let record = PhaseRecord { phase, duration: started.elapsed(), usage: self.usage };
             self.phases.push(record);
             engine.events.job(&engine.job.id, JobEvent::PhaseEnded(record));
+            engine.log.section_end(phase.section()).await;
         }
     }
 

@@ -72,8 +72,10 @@ impl<'a> Git<'a> {
     ) -> Result<Self> {
         let file = engine.places.temporary.join(OWN_FOLDER).join("gitconfig");
         let mut pairs = environment.pairs();
-        let text =
+        let mut config =
             configuration(&engine.places.project, remote, &user_configurations(&pairs), same_host_by_https);
+        trust(&mut config, environment, remote);
+        let text = config.into_text();
         let path = file.clone();
         files::blocking("write git's configuration", move || files::write_private(&path, text.as_bytes()))
             .await?;
@@ -175,7 +177,12 @@ fn user_configurations(environment: &[(String, String)]) -> Vec<PathBuf> {
     files
 }
 
-fn configuration(project: &Path, remote: &Remote, included: &[PathBuf], same_host_by_https: bool) -> String {
+fn configuration(
+    project: &Path,
+    remote: &Remote,
+    included: &[PathBuf],
+    same_host_by_https: bool,
+) -> GitConfig {
     let mut config = GitConfig::default();
     for file in included {
         config.section("include").set("path", &file.to_string_lossy());
@@ -190,7 +197,7 @@ fn configuration(project: &Path, remote: &Remote, included: &[PathBuf], same_hos
     config.section("init").set("templateDir", "");
     config.section("maintenance").set("auto", "false");
     config.section("submodule").set("recurse", "false");
-    let Some(origin) = remote.http_origin() else { return config.into_text() };
+    let Some(origin) = remote.http_origin() else { return config };
     if remote.login.is_some() {
         let helper = format!(
             "!f() {{ if [ \"$1\" = get ]; then \
@@ -204,7 +211,23 @@ fn configuration(project: &Path, remote: &Remote, included: &[PathBuf], same_hos
         config.set("insteadOf", &format!("git@{host}:"));
         config.set("insteadOf", &format!("ssh://git@{host}/"));
     }
-    config.into_text()
+    config
+}
+
+/// Makes git trust the server as the job's files for TLS say, which GitLab sends as file variables.
+fn trust(config: &mut GitConfig, environment: &Environment, remote: &Remote) {
+    let files = [
+        ("sslCAInfo", "CI_SERVER_TLS_CA_FILE"),
+        ("sslCert", "CI_SERVER_TLS_CERT_FILE"),
+        ("sslKey", "CI_SERVER_TLS_KEY_FILE"),
+    ];
+    let Some(origin) = remote.http_origin() else { return };
+    for (key, variable) in files {
+        let path = environment.value(variable);
+        if !path.is_empty() {
+            config.section_of("http", origin).set(key, path);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -214,7 +237,8 @@ mod tests {
     #[test]
     fn the_configuration_holds_no_secret() {
         let remote = Remote::parse("https://ci:hunter2@git.example:8443/a.git");
-        let text = configuration(Path::new("/b/p"), &remote, &["/home/u/.gitconfig".into()], true);
+        let text =
+            configuration(Path::new("/b/p"), &remote, &["/home/u/.gitconfig".into()], true).into_text();
         assert!(!text.contains("hunter2"), "{text}");
         assert!(text.contains("[credential \"https://git.example:8443\"]"), "{text}");
         assert!(text.contains("insteadOf = \"git@git.example:\""), "{text}");
@@ -222,7 +246,8 @@ mod tests {
 
     #[test]
     fn a_login_is_kept_for_http_alone() {
-        let text = configuration(Path::new("/b/p"), &Remote::parse("file://u:hunter2@/tmp/a"), &[], true);
+        let text = configuration(Path::new("/b/p"), &Remote::parse("file://u:hunter2@/tmp/a"), &[], true)
+            .into_text();
         assert!(!text.contains("[credential \""), "{text}");
     }
 }

@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use runner_core::{Error, ErrorKind, FailureReason, JobEvent, Phase};
-use tokio::time::{Instant, timeout};
+use runner_core::{Error, ErrorKind, FailureReason, JobEvent, Phase, executor::Stop};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     Engine, artifacts, attempts, caches, clone_path, colour,
@@ -12,8 +12,10 @@ use super::{
     environment::Environment,
     files,
     limit::{Halt, Limit},
+    process::AFTER_KILL,
     script::end_all,
     sources, steps,
+    stop::StopReceiver,
     untracked::UntrackedFiles,
     workplace::Workplace,
 };
@@ -49,7 +51,6 @@ pub(crate) async fn work(engine: &mut Engine, course: &mut Course) {
     let left = limit.remaining().unwrap_or_default().max(AFTERWARDS);
     save_caches(engine, &environment, course, left).await;
     upload_artifacts(engine, &environment, course, left).await;
-    course.heed(engine);
 }
 
 /// Greets, and makes the environment of the job's processes.
@@ -82,12 +83,9 @@ async fn before_script(
     let got = sources::get(engine, environment, course, limit).await;
     course.end(engine).await;
     got?;
-    let scope = engine.cache_scope();
-    if let Some(caches) = engine.caches(&scope).filter(|_| caches::any_to_restore(&engine.job.caches)) {
+    if engine.cache.is_some() && caches::any_to_restore(&engine.job.caches) {
         course.begin(engine, Phase::RestoreCache, "Restoring caches").await;
-        let untracked = UntrackedFiles::new(engine, environment, limit);
-        let place = workplace(engine, environment, &untracked);
-        let restored = limit.bound(caches::restore(&engine.job.caches, caches, &place)).await;
+        let restored = restore(engine, environment, limit).await;
         course.end(engine).await;
         restored?;
     }
@@ -100,15 +98,29 @@ async fn before_script(
     Ok(())
 }
 
+async fn restore(engine: &Engine, environment: &Environment, limit: &mut Limit) -> Phased {
+    let attempts = attempts(engine, environment, "RESTORE_CACHE_ATTEMPTS").await;
+    let scope = engine.cache_scope();
+    let Some(caches) = engine.caches(&scope, attempts) else { return Ok(()) };
+    let untracked = UntrackedFiles::new(engine, environment, limit);
+    let place = workplace(engine, environment, &untracked);
+    Ok(limit.bound(caches::restore(&engine.job.caches, caches, &place)).await?)
+}
+
 async fn download(engine: &Engine, environment: &Environment, limit: &mut Limit) -> Phased {
-    let mut warnings = Vec::new();
-    let attempts = attempts::count(environment, "ARTIFACT_DOWNLOAD_ATTEMPTS", &mut warnings);
-    for warning in warnings {
-        engine.log.line(&colour::warning(&warning)).await;
-    }
+    let attempts = attempts(engine, environment, "ARTIFACT_DOWNLOAD_ATTEMPTS").await;
     let Engine { job, artifacts: store, places, log, .. } = engine;
     let work = artifacts::download(&job.dependencies, &**store, &places.project, log, attempts);
     limit.bound(work).await?.map_err(of_store)
+}
+
+async fn attempts(engine: &Engine, environment: &Environment, key: &str) -> u32 {
+    let mut warnings = Vec::new();
+    let attempts = attempts::count(environment, key, &mut warnings);
+    for warning in warnings {
+        engine.log.line(&colour::warning(&warning)).await;
+    }
+    attempts
 }
 
 async fn after_script(engine: &Engine, environment: &mut Environment, course: &mut Course) {
@@ -124,7 +136,7 @@ async fn after_script(engine: &Engine, environment: &mut Environment, course: &m
 /// Saves caches. That they are not saved never fails a job.
 async fn save_caches(engine: &Engine, environment: &Environment, course: &mut Course, allowed: Duration) {
     let scope = engine.cache_scope();
-    let Some(caches) = engine.caches(&scope) else { return };
+    let Some(caches) = engine.caches(&scope, 1) else { return };
     if !caches::any_to_save(&engine.job.caches, course.is_good()) || engine.stop.is_sharp() {
         return;
     }
@@ -202,18 +214,10 @@ fn of_store(error: Error) -> Obstacle {
 /// Ends what still runs and removes what the phases wrote. Nothing that stops the job stops this; an abort makes it
 /// quick.
 pub(crate) async fn clean_up(engine: &Engine, course: &mut Course) {
-    course.begin(engine, Phase::Cleanup, "Cleaning up").await;
-    let mut hosts = vec![&engine.build];
-    if !Arc::ptr_eq(&engine.build, &engine.sources) {
-        hosts.push(&engine.sources);
-    }
-    for host in hosts {
-        let mut limit = Limit::new(engine.stop.clone());
-        if let Err(error) = end_all(&**host, engine.settings.grace, &mut limit).await {
-            let text = format!("processes of the job may still run: failed to {}", error.chain());
-            engine.log.line(&colour::warning(&text)).await;
-            engine.events.job(&engine.job.id, JobEvent::Notice(text));
-        }
+    // Processes do not outlive a job because its log has no room.
+    let (faults, ()) = tokio::join!(end_processes(engine), begin_cleanup(engine, course));
+    for text in faults {
+        engine.log.line(&colour::warning(&text)).await;
     }
     let leftovers = course.leftovers();
     let _all_arrived = timeout(LAST_OUTPUT, async { while leftovers.join_next().await.is_some() {} }).await;
@@ -222,8 +226,57 @@ pub(crate) async fn clean_up(engine: &Engine, course: &mut Course) {
     let cleared = files::blocking("remove the job's file variables", move || files::clear(&temporary)).await;
     if let Err(error) = cleared {
         let text = format!("files that may hold secrets were left: failed to {}", error.chain());
+        engine.events.job(&engine.job.id, JobEvent::Notice(text.clone()));
         engine.log.line(&colour::warning(&text)).await;
-        engine.events.job(&engine.job.id, JobEvent::Notice(text));
     }
     course.end(engine).await;
+}
+
+async fn begin_cleanup(engine: &Engine, course: &mut Course) {
+    // A phase that was given up has not ended.
+    course.end(engine).await;
+    course.begin(engine, Phase::Cleanup, "Cleaning up").await;
+}
+
+/// Ends all processes of the job; returns what is to be said about it.
+async fn end_processes(engine: &Engine) -> Vec<String> {
+    let mut hosts = vec![&engine.build];
+    if !Arc::ptr_eq(&engine.build, &engine.sources) {
+        hosts.push(&engine.sources);
+    }
+    let mut faults = Vec::new();
+    for host in hosts {
+        let mut limit = Limit::new(engine.stop.clone());
+        if let Err(error) = end_all(&**host, engine.settings.grace, &mut limit).await {
+            let text = format!("processes of the job may still run: failed to {}", error.chain());
+            engine.events.job(&engine.job.id, JobEvent::Notice(text.clone()));
+            faults.push(text);
+        }
+    }
+    faults
+}
+
+/// Waits until a job that was told to stop has had more time for it than it can need. Something that cannot be
+/// stopped holds it then: a log without room, or a file system that does not answer.
+pub(crate) async fn overdue(mut stop: StopReceiver, grace: Duration) {
+    let mut known = None;
+    loop {
+        let patience = match known {
+            Some(Stop::Interrupt) => Some((grace + AFTER_KILL) * 2),
+            Some(Stop::Abort) => Some(AFTER_KILL * 2),
+            Some(Stop::Graceful { .. }) | None => None,
+        };
+        tokio::select! {
+            biased;
+            sharper = stop.sharper_than(known) => known = Some(sharper),
+            () = wait(patience) => return,
+        }
+    }
+}
+
+async fn wait(time: Option<Duration>) {
+    match time {
+        Some(time) => sleep(time).await,
+        None => std::future::pending().await,
+    }
 }

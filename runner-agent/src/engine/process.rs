@@ -71,7 +71,12 @@ pub(crate) async fn run(
             event = process.next() => event,
         };
         match event {
-            Some(ProcessEvent::Output(bytes)) => output.take(bytes).await,
+            // The log may have no room for a long time, as when its source cannot be reached.
+            Some(ProcessEvent::Output(bytes)) => {
+                if let Err(halt) = limit.bound(output.take(bytes)).await {
+                    break halt;
+                }
+            }
             Some(ProcessEvent::Ended(ProcessEnd { exit, usage })) => {
                 return Ok(Ran { end: End::Exited(exit), usage, process: Some(process) });
             }

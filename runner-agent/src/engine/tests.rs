@@ -1,200 +1,24 @@
 //! The engine with a host that does what a test says, under a clock that does not wait.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use runner_core::{
-    ArtifactStore, CacheBackend, ErrorKind, Event, EventSink, FailureReason, JobEvent, JobOutcome, JobSpec,
-    Phase,
-    executor::{LogLimits, Stop},
-    job::{ArtifactSpec, CacheSpec, Dependency, DependencyFile, Step, Variable, When},
-    log::{JobLog, Masks, MemorySpool},
+    ErrorKind, FailureReason, JobOutcome, Phase,
+    executor::Stop,
+    job::{CachePolicy, CacheSpec, Dependency, DependencyFile, When},
 };
 use tokio::time::Instant;
 
-use super::{Engine, EngineEnd, EngineSettings, Places, StopSender, stop_channel};
-use crate::host::Command;
-
 mod fakes;
+mod trial;
 
-use fakes::{Act, FakeHost, Plan, Silent, Willing};
+use fakes::Act;
+use trial::{Store, Trial, part};
 
 const GRACE: Duration = Duration::from_secs(10);
 
-/// What a process is for, by its command.
-fn part(command: &Command) -> &'static str {
-    let has = |text: &str| command.arguments.iter().any(|argument| argument.ends_with(text));
-    match () {
-        () if command.program == "git" && has("fetch") => "fetch",
-        () if command.program == "git" => "git",
-        () if has("after_script") => "after_script",
-        () if has("step_script") => "script",
-        () => "other",
-    }
-}
-
-/// A job with something to do in each phase, and a way to make one of them do something else.
-struct Trial {
-    job: JobSpec,
-    act: Plan,
-    stop_when_busy: Option<Stop>,
-    hangs_at_the_end: bool,
-    cache: bool,
-    store: Store,
-}
-
-/// What the store of artifacts does.
-#[derive(PartialEq, Eq)]
-enum Store {
-    Willing,
-    Refusing,
-    Silent,
-}
-
-struct Seen {
-    end: EngineEnd,
-    took: Duration,
-    phases: Vec<Phase>,
-    notices: usize,
-    commands: Vec<Command>,
-    ended: Vec<Duration>,
-    uploads: usize,
-}
-
-impl Trial {
-    fn new(act: impl Fn(usize, &Command) -> Act + Send + Sync + 'static) -> Self {
-        let mut job = JobSpec::new("1", "job");
-        job.git.repo_url = "https://ci:secret@git.invalid/a.git".into();
-        job.git.sha = "0123456789012345678901234567890123456789".into();
-        job.steps = vec![Step::script(vec!["make".into()]), Step::after_script(vec!["echo after".into()])];
-        Self {
-            job,
-            act: Box::new(act),
-            stop_when_busy: None,
-            hangs_at_the_end: false,
-            cache: false,
-            store: Store::Willing,
-        }
-    }
-
-    /// `name` does `act`, everything else succeeds.
-    fn with(name: &'static str, act: Act) -> Self {
-        Self::new(move |_, command| if part(command) == name { act } else { Act::Exit(0) })
-    }
-
-    fn stopped(mut self, how: Stop) -> Self {
-        self.stop_when_busy = Some(how);
-        self
-    }
-
-    fn variable(mut self, key: &str, value: &str) -> Self {
-        self.job.variables.push(Variable::raw(key, value));
-        self
-    }
-
-    /// Has a cache, which never answers.
-    fn cached(mut self, spec: CacheSpec) -> Self {
-        self.cache = true;
-        self.job.caches.push(spec);
-        self
-    }
-
-    fn kept(mut self, when: When) -> Self {
-        let spec = ArtifactSpec { paths: vec!["*".into()], when, ..ArtifactSpec::default() };
-        self.job.artifacts.push(spec);
-        self
-    }
-
-    async fn run(self) -> Seen {
-        let folder = tempfile::tempdir().unwrap();
-        let places = places(folder.path().to_owned());
-        std::fs::create_dir_all(&places.project).unwrap();
-        std::fs::create_dir_all(&places.temporary).unwrap();
-        let (sender, stop) = stop_channel();
-        let wish = |how: Option<Stop>| how.map(|how| (StopSender::clone(&sender), how));
-        let mut host = FakeHost::new(self.act);
-        host.stop_when_busy = wish(self.stop_when_busy);
-        host.hangs_at_the_end = self.hangs_at_the_end;
-        let host = Arc::new(host);
-        let silent = Arc::new(Silent(wish(self.stop_when_busy)));
-        let willing = Willing { refuses: self.store == Store::Refusing, ..Willing::default() };
-        let uploads = Arc::clone(&willing.uploads);
-        let artifacts: Arc<dyn ArtifactStore> =
-            if self.store == Store::Silent { Arc::clone(&silent) as _ } else { Arc::new(willing) };
-        let cache = self.cache.then(|| Arc::clone(&silent) as Arc<dyn CacheBackend>);
-        let (phases, notices) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(0)));
-        let (seen_phases, seen_notices) = (Arc::clone(&phases), Arc::clone(&notices));
-        let project = places.project.clone();
-        let events = EventSink::new(move |event| match event {
-            Event::Job { event: JobEvent::PhaseStarted(phase), .. } => {
-                if phase == Phase::Script {
-                    std::fs::write(project.join("made"), "by the script").unwrap();
-                }
-                seen_phases.lock().unwrap().push(phase);
-            }
-            Event::Job { event: JobEvent::Notice(_), .. } => *seen_notices.lock().unwrap() += 1,
-            _ => {}
-        });
-        let engine = Engine {
-            job: Arc::new(self.job),
-            settings: EngineSettings { builds_dir: places.root.clone(), ..EngineSettings::default() },
-            places,
-            sources: Arc::clone(&host) as _,
-            build: Arc::clone(&host) as _,
-            artifacts,
-            cache,
-            log: JobLog::new(
-                &LogLimits::default(),
-                Masks::new(Vec::new(), Vec::new()),
-                false,
-                Arc::new(MemorySpool::new()),
-            ),
-            events,
-            stop,
-        };
-        let start = Instant::now();
-        let end = engine.run().await;
-        let took = start.elapsed();
-        let phases = phases.lock().unwrap().clone();
-        let notices = *notices.lock().unwrap();
-        let commands = host.started.lock().unwrap().clone();
-        let ended = host.ended.lock().unwrap().clone();
-        let uploads = uploads.lock().unwrap().len();
-        Seen { end, took, phases, notices, commands, ended, uploads }
-    }
-}
-
-fn places(root: PathBuf) -> Places {
-    Places { project: root.join("project"), temporary: root.join("project.tmp"), root }
-}
-
 fn graceful() -> Stop {
     Stop::Graceful { deadline: Instant::now() + Duration::from_mins(20) }
-}
-
-impl Seen {
-    fn ran(&self, name: &str) -> bool {
-        self.commands.iter().any(|command| part(command) == name)
-    }
-
-    fn reason(&self) -> Option<FailureReason> {
-        match &self.end.outcome {
-            JobOutcome::Failed(failure) => Some(failure.reason),
-            _ => None,
-        }
-    }
-
-    /// Whatever happened: it ended soon, everything was ended, and each phase that began also ended.
-    fn ended_well(&self, within: Duration) {
-        assert!(self.took <= within, "it took {:?}: {:?}", self.took, self.end);
-        assert!(!self.ended.is_empty());
-        let recorded: Vec<_> = self.end.phases.iter().map(|record| record.phase).collect();
-        assert_eq!(recorded, self.phases);
-        assert_eq!(recorded.last(), Some(&Phase::Cleanup));
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -232,7 +56,7 @@ async fn no_secret_is_an_argument() {
 /// The trials in which one part of a job never comes to an end by itself.
 fn endless(act: Act) -> Vec<(Phase, Trial)> {
     let everything = CacheSpec { key: "k".into(), paths: vec!["made".into()], ..CacheSpec::default() };
-    let saved = CacheSpec { policy: runner_core::job::CachePolicy::Push, ..everything.clone() };
+    let saved = CacheSpec { policy: CachePolicy::Push, ..everything.clone() };
     let mut downloading = Trial::with("none", Act::Exit(0));
     downloading.store = Store::Silent;
     downloading.job.dependencies.push(Dependency {
@@ -328,6 +152,32 @@ async fn a_sharper_stop_shortens_the_grace() {
     assert_eq!(seen.end.outcome, JobOutcome::Canceled);
     assert!(!seen.ran("after_script"));
     seen.ended_well(abort_after + Duration::from_secs(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_without_room_holds_no_stop_up() {
+    for room in [0, 10, 300, 100_000] {
+        for how in [Stop::Abort, Stop::Interrupt, Stop::Graceful { deadline: Instant::now() }] {
+            let mut trial = Trial::with("script", Act::Flood).stopped(how);
+            trial.room = room;
+            trial.stop_anyway = Some(Duration::from_mins(10));
+            let seen = trial.run().await;
+            assert!(!seen.end.outcome.is_success(), "{room} {how:?}");
+            assert!(!seen.ended.is_empty(), "{room} {how:?}");
+            assert!(seen.took < Duration::from_mins(12), "{room} {how:?}: {:?}", seen.took);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_script_whose_log_has_no_room_ends_in_time() {
+    let mut trial = Trial::with("script", Act::Flood);
+    trial.room = 100_000;
+    trial.job.timeout = Duration::from_mins(1);
+    trial.stop_anyway = Some(Duration::from_mins(10));
+    trial.stop_when_busy = None;
+    let seen = trial.run().await;
+    assert_eq!(seen.reason(), Some(FailureReason::JobExecutionTimeout));
 }
 
 #[tokio::test(start_paused = true)]

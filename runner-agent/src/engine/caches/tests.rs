@@ -25,12 +25,12 @@ fn backend(site: &Site) -> DirectoryCache {
 
 async fn save_with(backend: &dyn CacheBackend, site: &Site, specs: &[CacheSpec], succeeded: bool) {
     let (scope, project) = (scope(), site.project());
-    save(specs, succeeded, Caches { backend, scope: &scope }, &site.place(&project)).await;
+    save(specs, succeeded, Caches { backend, scope: &scope, attempts: 1 }, &site.place(&project)).await;
 }
 
 async fn restore_with(backend: &dyn CacheBackend, site: &Site, specs: &[CacheSpec]) {
     let (scope, project) = (scope(), site.project());
-    restore(specs, Caches { backend, scope: &scope }, &site.place(&project)).await;
+    restore(specs, Caches { backend, scope: &scope, attempts: 1 }, &site.place(&project)).await;
 }
 
 async fn entry_of(backend: &DirectoryCache, key: &str) -> Option<String> {
@@ -264,6 +264,11 @@ async fn a_cache_of_protected_refs_is_another_one() {
     save_with(&*cache, &site, &[spec("key", &["f"])], true).await;
     let (scope, project) = (CacheScope { protected: true, ..scope() }, site.project());
     site.reset();
-    restore(&[spec("key", &["f"])], Caches { backend: &*cache, scope: &scope }, &site.place(&project)).await;
+    restore(
+        &[spec("key", &["f"])],
+        Caches { backend: &*cache, scope: &scope, attempts: 1 },
+        &site.place(&project),
+    )
+    .await;
     assert_eq!(site.read("f"), None);
 }

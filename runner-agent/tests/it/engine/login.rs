@@ -17,11 +17,13 @@ use super::{Bench, Result, sources::Origin};
 /// `ci:hunter2`, as HTTP sends it.
 const LOGIN: &str = "Basic Y2k6aHVudGVyMg==";
 
+/// What was asked for, and with which login.
+type Requests = Arc<Mutex<Vec<(String, Option<String>)>>>;
+
 /// A server of repositories that are plain files, which wants a login.
 struct Server {
     address: String,
-    /// What was asked for, and with which login.
-    requests: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    requests: Requests,
     _tasks: JoinSet<()>,
 }
 
@@ -48,12 +50,7 @@ impl Server {
     }
 }
 
-async fn answer(
-    stream: TcpStream,
-    folder: &Path,
-    open: bool,
-    seen: &Mutex<Vec<(String, Option<String>)>>,
-) -> Result {
+async fn answer(stream: TcpStream, folder: &Path, open: bool, seen: &Requests) -> Result {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     stream.read_line(&mut line).await?;
