@@ -301,8 +301,8 @@ async fn a_path_without_bash_takes_sh() -> Result {
 #[tokio::test]
 async fn what_a_script_left_running_may_print_and_is_ended() -> Result {
     let bench = Bench::new(&[
-        "(trap 'echo ended; exit' TERM; echo started; while :; do sleep 0.01; done) &",
-        "sleep 0.1",
+        "(trap 'echo ended; exit' TERM; echo started; touch ready; while :; do sleep 0.01; done) &",
+        "while [ ! -e ready ]; do sleep 0.01; done",
     ])?;
     let seen = bench.run().await?;
     seen.succeeded()?;

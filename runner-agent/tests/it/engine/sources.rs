@@ -9,7 +9,7 @@ use std::{
 
 use runner_core::{
     FailureReason,
-    job::{Hook, HookName, Variable},
+    job::{ArtifactSpec, Hook, HookName, Variable},
 };
 
 use super::{Bench, Result, content};
@@ -452,6 +452,31 @@ async fn a_job_without_a_repository_gets_an_empty_work_tree() -> Result {
     let seen = bench.run().await?;
     seen.succeeded()?;
     assert!(!seen.log.contains("left"), "{}", seen.log);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_without_a_repository_does_not_find_one_around_it() -> Result {
+    let bench = Bench::new(&["git rev-parse --show-toplevel || echo none"])?;
+    Origin::new(bench.folder.path().to_owned(), &[])?.commit("mine")?;
+    Origin::new(bench.places().root, &[])?.commit("mine")?;
+    bench.run().await?.says(&["none"])
+}
+
+#[tokio::test]
+async fn untracked_files_are_kept_as_git_lists_them() -> Result {
+    let (mut bench, _origin) =
+        bench(&["mkdir -p out ignored; touch out/made ignored/too; echo ignored > .gitignore"])?;
+    let untracked = ArtifactSpec { untracked: true, ..ArtifactSpec::default() };
+    bench.job.artifacts.push(untracked);
+    bench.run().await?.succeeded()?;
+    let uploads = bench.artifacts.uploads();
+    let [(_, archive)] = uploads.as_slice() else { return Err("not one upload".into()) };
+    let archive = String::from_utf8_lossy(archive).into_owned();
+    for (name, expected) in [("out/made", true), ("ignored/too", true), (".gitignore", true), ("file", false)]
+    {
+        assert_eq!(archive.contains(name), expected, "{name}");
+    }
     Ok(())
 }
 
