@@ -50,7 +50,7 @@ pub(crate) struct Exec {
     #[arg(long, value_name = "FILE")]
     pub(crate) variables_file: Option<PathBuf>,
 
-    /// What the pipeline is run for; rules see it as `CI_PIPELINE_SOURCE`.
+    /// What the pipeline is run for, as its rules see it.
     #[arg(long, value_enum, value_name = "EVENT", default_value_t = EventName::Push)]
     pub(crate) event: EventName,
 
@@ -78,7 +78,7 @@ pub(crate) struct Exec {
     #[arg(long, value_enum, value_name = "FORM", default_value_t = Output::Human)]
     pub(crate) output: Output,
 
-    /// When to use colours; `NO_COLOR` in the environment turns them off, too.
+    /// When to use colours.
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
     pub(crate) color: Color,
 }

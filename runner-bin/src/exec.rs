@@ -128,6 +128,10 @@ async fn run(options: &Exec, plan: Plan, jobs: Vec<PipelineJob>, stdio: &Stdio) 
         let directory = home.artifacts_of(&entry.name);
         entry.artifacts = directory.is_dir().then_some(directory);
     }
+    if !options.keep {
+        // Where it is not empty, another run of the project has it, or a job left what may not be removed.
+        drop(fs_err::remove_dir(&parts.builds));
+    }
     let any_artifacts = told.ledger.entries.iter().any(|entry| entry.artifacts.is_some());
     let frame = Frame {
         wall: began.elapsed(),

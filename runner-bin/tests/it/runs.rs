@@ -204,6 +204,28 @@ fn a_megabyte_without_a_newline_comes_out_whole() {
 }
 
 #[test]
+fn what_an_earlier_run_left_is_not_taken_for_what_this_one_made() {
+    let project = Project::new(
+        "job:\n  script:\n    - test -z \"$FAIL\"\n    - echo x > out.txt\n  artifacts:\n    paths: [out.txt]\n",
+    )
+    .unwrap();
+    assert_eq!(project.exec(&[]).unwrap().status, Some(0));
+    let (ran, document) = project.document(&["--variable", "FAIL=1"]).unwrap();
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+    assert_eq!(document["jobs"][0]["artifacts"], serde_json::Value::Null);
+    assert!(!project.path().join(".runner/artifacts/job").exists());
+}
+
+#[test]
+fn a_reader_that_goes_away_stops_nothing() {
+    let project = Project::new("job:\n  script:\n    - seq 100000\n    - echo to-the-end\n").unwrap();
+    let mut child = project.command().arg("exec").stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+    assert!(project.read(".runner/logs/job.log").unwrap().contains("\nto-the-end\n"));
+}
+
+#[test]
 fn images_and_services_are_said_to_have_no_effect_once() {
     let project = Project::new(
         "image: alpine:3\nservices: [postgres:16]\na:\n  script: echo a\nb:\n  script: echo b\n",
