@@ -222,6 +222,9 @@ impl State {
     /// What is ready, after a word of what was lost before it. The word takes no more room than that.
     fn next_piece(&mut self, start: u64) -> Pending {
         let ready = self.outlet.ready.split().freeze();
+        if self.lost == 0 {
+            return Pending { bytes: ready, notice: 0, start };
+        }
         let notice = format!("\n\u{1b}[33;1m... {} bytes of the log are lost ...\u{1b}[0;m\n", self.lost);
         if self.lost < notice.len() as u64 {
             return Pending { bytes: ready, notice: 0, start };
@@ -253,7 +256,7 @@ impl Outlet {
         let Self { lines, limit, ready } = self;
         let prefix = lines.prefix(now);
         lines.push(stream, text, now, &mut |line| {
-            limit.push(line, &prefix, &mut |kept| ready.extend_from_slice(kept));
+            limit.push(line, prefix, &mut |kept| ready.extend_from_slice(kept));
         });
     }
 
@@ -261,8 +264,8 @@ impl Outlet {
         let Self { lines, limit, ready } = self;
         let prefix = lines.prefix(now);
         let mut keep = |kept: &[u8]| ready.extend_from_slice(kept);
-        lines.finish(&mut |line| limit.push(line, &prefix, &mut keep));
-        limit.finish(&prefix, &mut keep);
+        lines.finish(&mut |line| limit.push(line, prefix, &mut keep));
+        limit.finish(prefix, &mut keep);
     }
 }
 

@@ -22,7 +22,7 @@ const FIRST: usize = WINDOW - GROUP;
 /// Groups looked at between two branches.
 const BATCH: usize = 8;
 const BATCH_BYTES: usize = BATCH * STEP + GROUP - 1;
-const SLOT_BITS: u32 = 15;
+const SLOT_BITS: u32 = 16;
 const SLOTS: usize = 1 << SLOT_BITS;
 
 /// A place from which on each byte must be looked at.
@@ -34,8 +34,14 @@ pub(super) struct Candidate {
     pub(super) last: usize,
 }
 
-/// What short patterns were found in one text, so that they are not searched for again.
-pub(super) type Hits = [Option<usize>; Short::HEADS];
+/// What was found ahead in one text, so that it is not searched for again.
+#[derive(Debug, Default)]
+pub(super) struct Hits {
+    /// By groups: where, and whether it is more than the end.
+    group: Option<(usize, bool)>,
+    /// Short patterns, for each of their heads.
+    short: [Option<usize>; Short::HEADS],
+}
 
 /// The quick search.
 #[derive(Debug)]
@@ -64,11 +70,13 @@ impl Candidates {
         if from == 0 && self.short.is_empty() {
             warm_up(bytes);
         }
-        let short_hit = self.short.find(bytes, from, hits);
+        let short_hit = self.short.find(bytes, from, &mut hits.short);
         let unfinished = end.saturating_sub(self.longest_short.saturating_sub(1)).max(from);
         let mut next = Candidate { start: unfinished, last: end };
         if let Some(groups) = &self.groups {
-            let (start, is_hit) = groups.find(bytes, from);
+            let known = hits.group.filter(|(start, _)| *start >= from);
+            let (start, is_hit) = known.unwrap_or_else(|| groups.find(bytes, from));
+            hits.group = Some((start, is_hit));
             if is_hit {
                 next = Candidate { start, last: start + STEP - 1 };
             } else {
@@ -109,16 +117,14 @@ impl Groups {
 
     /// Where a window begins whose last group may be of a pattern, or else the first that is not within `bytes`, or
     /// their end.
+    #[inline(never)]
     fn find(&self, bytes: &[u8], from: usize) -> (usize, bool) {
         let mut start = from;
-        while let Some(batch) = bytes.get(start + FIRST..).and_then(<[u8]>::first_chunk::<BATCH_BYTES>) {
+        while let Some(batch) = bytes.get(start + FIRST..).and_then(<[u8]>::first_chunk) {
             // Without a branch for each, which costs more than to look at all.
-            let mut any = 0;
-            for index in 0..BATCH {
-                any |= self.entry(hash_at(batch, index * STEP));
-            }
+            let any = (0..BATCH).fold(0, |any, index| any | self.entry(hash_at(batch, index)));
             if any != 0
-                && let Some(index) = (0..BATCH).find(|index| self.has(hash_at(batch, index * STEP)))
+                && let Some(index) = self.find_in(batch)
             {
                 return (start + index * STEP, true);
             }
@@ -131,6 +137,13 @@ impl Groups {
             start += STEP;
         }
         (start.min(bytes.len()), false)
+    }
+
+    /// Which group of the batch may be of a pattern. Apart from the loop, so that what it needs does not slow that down.
+    #[cold]
+    #[inline(never)]
+    fn find_in(&self, batch: &[u8; BATCH_BYTES]) -> Option<usize> {
+        (0..BATCH).find(|index| self.has(hash_at(batch, *index)))
     }
 
     #[inline]
@@ -153,7 +166,8 @@ impl fmt::Debug for Groups {
 }
 
 #[inline]
-fn hash_at(batch: &[u8; BATCH_BYTES], at: usize) -> u64 {
+fn hash_at(batch: &[u8; BATCH_BYTES], index: usize) -> u64 {
+    let at = index * STEP;
     hash([batch[at], batch[at + 1], batch[at + 2], batch[at + 3]])
 }
 
@@ -182,6 +196,14 @@ struct Head {
 }
 
 impl Head {
+    /// A single pattern is searched as a whole: more of it is rarer.
+    fn search_whole(&mut self) {
+        if let [tail] = self.tails.as_slice() {
+            let whole = [self.finder.needle(), tail].concat();
+            *self = Self { finder: Finder::new(&whole).into_owned(), tails: vec![Box::default()] };
+        }
+    }
+
     /// Where the first of its patterns at `from` or later begins.
     fn find(&self, bytes: &[u8], from: usize) -> Option<usize> {
         let mut start = from;
@@ -221,6 +243,9 @@ impl Short {
                 heads.push(Head { finder: Finder::new(first).into_owned(), tails: vec![tail.into()] });
             }
         }
+        for head in &mut heads {
+            head.search_whole();
+        }
         let searcher = (heads.len() > Self::HEADS)
             .then(|| AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(patterns).ok());
         searcher.flatten().map_or(Self::Heads(heads), Self::Any)
@@ -231,7 +256,7 @@ impl Short {
     }
 
     /// Where the first one at `from` or later begins, or the end.
-    fn find(&self, bytes: &[u8], from: usize, hits: &mut Hits) -> usize {
+    fn find(&self, bytes: &[u8], from: usize, hits: &mut [Option<usize>]) -> usize {
         let refresh = |hit: &mut Option<usize>, search: &dyn Fn() -> Option<usize>| match *hit {
             Some(known) if known >= from => known,
             _ => *hit.insert(search().unwrap_or(bytes.len())),

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::timestamp::Prefix;
+
 /// The end of a log that is kept, at most.
 const LARGEST_TAIL: u64 = 64 << 10;
 
@@ -39,7 +41,7 @@ impl Limit {
     }
 
     /// Takes the next `bytes`. `prefix` is what a line of ours begins with.
-    pub(super) fn push(&mut self, bytes: &[u8], prefix: &[u8], out: &mut impl FnMut(&[u8])) {
+    pub(super) fn push(&mut self, bytes: &[u8], prefix: Prefix, out: &mut impl FnMut(&[u8])) {
         if self.dropped == 0 {
             let room = usize::try_from(self.head - self.written).unwrap_or(usize::MAX);
             if bytes.len() <= room && self.later.is_empty() {
@@ -52,19 +54,19 @@ impl Limit {
     }
 
     /// The log ends: gives out what is kept of its end.
-    pub(super) fn finish(&mut self, prefix: &[u8], out: &mut impl FnMut(&[u8])) {
+    pub(super) fn finish(&mut self, prefix: Prefix, out: &mut impl FnMut(&[u8])) {
         if self.dropped > 0 && self.tail > 0 {
             let skipped = whole_line(self.later.make_contiguous());
             self.later.drain(..skipped);
             self.dropped += skipped as u64;
-            out(prefix);
+            out(&prefix.to_bytes());
             out(format!("\u{1b}[33;1m... {} bytes left out ...\u{1b}[0;m\n", self.dropped).as_bytes());
         }
         out(self.later.make_contiguous());
         self.later = VecDeque::new();
     }
 
-    fn push_later(&mut self, bytes: &[u8], prefix: &[u8], out: &mut impl FnMut(&[u8])) {
+    fn push_later(&mut self, bytes: &[u8], prefix: Prefix, out: &mut impl FnMut(&[u8])) {
         let room = usize::try_from(self.head.saturating_sub(self.written)).unwrap_or(usize::MAX);
         let (now, later) = if self.later.is_empty() && self.dropped == 0 {
             let (now, later) = bytes.split_at(good_cut(bytes, room));
@@ -88,9 +90,9 @@ impl Limit {
         self.keep_tail(later, total);
     }
 
-    fn notice(&self, prefix: &[u8], out: &mut impl FnMut(&[u8])) {
+    fn notice(&self, prefix: Prefix, out: &mut impl FnMut(&[u8])) {
         out(b"\n");
-        out(prefix);
+        out(&prefix.to_bytes());
         let (limit, tail) = (self.most, self.tail);
         let text = format!(
             "\u{1b}[33;1mThe log exceeds its limit of {limit} bytes. The job goes on; of what it prints, the last \
@@ -138,45 +140,50 @@ fn whole_line(bytes: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use proptest::{collection::vec, prelude::*};
 
-    use super::*;
+    use super::{super::timestamp::Lines, *};
 
-    fn limited(limit: u64, writes: &[&str], prefix: &str) -> String {
+    fn limited(limit: u64, writes: &[&str], timestamps: bool) -> String {
         let mut limiter = Limit::new(limit);
         let mut shown = Vec::new();
+        let prefix = Lines::new(timestamps).prefix(UNIX_EPOCH);
         for write in writes {
-            limiter.push(write.as_bytes(), prefix.as_bytes(), &mut |bytes| shown.extend_from_slice(bytes));
+            limiter.push(write.as_bytes(), prefix, &mut |bytes| shown.extend_from_slice(bytes));
         }
-        limiter.finish(prefix.as_bytes(), &mut |bytes| shown.extend_from_slice(bytes));
+        limiter.finish(prefix, &mut |bytes| shown.extend_from_slice(bytes));
         String::from_utf8(shown).unwrap()
     }
 
     #[test]
     fn a_log_within_the_limit_is_not_changed() {
         let line = "0123456789\n".repeat(100);
-        assert_eq!(limited(2200, &[&line, &line], ""), format!("{line}{line}"));
-        assert_eq!(limited(u64::MAX, &[&line, &line], ""), format!("{line}{line}"));
-        assert_eq!(limited(5, &["hello"], ""), "hello");
+        assert_eq!(limited(2200, &[&line, &line], false), format!("{line}{line}"));
+        assert_eq!(limited(u64::MAX, &[&line, &line], false), format!("{line}{line}"));
+        assert_eq!(limited(5, &["hello"], false), "hello");
     }
 
     #[test]
     fn of_a_log_over_the_limit_the_beginning_and_the_end_are_kept() {
         let lines: Vec<_> = (0..10_000).map(|number| format!("line {number}\n")).collect();
         let writes: Vec<_> = lines.iter().map(String::as_str).collect();
-        let shown = limited(8000, &writes, "T 00O ");
+        let shown = limited(8000, &writes, true);
         assert!(shown.len() <= 8000);
         assert!(shown.starts_with("line 0\nline 1\n"));
-        assert!(shown.contains("\nT 00O \u{1b}[33;1mThe log exceeds its limit of 8000 bytes."));
+        assert!(shown.contains(
+            "\n1970-01-01T00:00:00.000000Z 00O \u{1b}[33;1mThe log exceeds its limit of 8000 bytes."
+        ));
         let (_, end) = shown.split_once("bytes left out ...\u{1b}[0;m\n").unwrap();
         assert!(end.starts_with("line 99") && end.ends_with("line 9998\nline 9999\n"), "{end}");
     }
 
     #[test]
     fn a_limit_without_room_for_a_notice_just_cuts() {
-        assert_eq!(limited(3, &["a\n", "hello", "b"], ""), "a\n");
-        assert_eq!(limited(300, &[&"x".repeat(400)], ""), "x".repeat(300));
-        assert_eq!(limited(0, &["hello"], ""), "");
+        assert_eq!(limited(3, &["a\n", "hello", "b"], false), "a\n");
+        assert_eq!(limited(300, &[&"x".repeat(400)], false), "x".repeat(300));
+        assert_eq!(limited(0, &["hello"], false), "");
     }
 
     proptest! {
@@ -187,7 +194,7 @@ mod tests {
         ) {
             let writes: Vec<_> = writes.iter().map(String::as_str).collect();
             let whole = writes.concat();
-            let shown = limited(limit, &writes, "2026-01-02T03:04:05.000000Z 00O ");
+            let shown = limited(limit, &writes, true);
             prop_assert!(shown.len() as u64 <= limit, "{} bytes", shown.len());
             if whole.len() as u64 <= limit {
                 prop_assert_eq!(shown, whole);

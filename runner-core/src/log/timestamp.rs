@@ -58,8 +58,8 @@ impl Lines {
     }
 
     /// What a line of ours that is written `now` begins with.
-    pub(super) fn prefix(&self, now: SystemTime) -> Vec<u8> {
-        if self.timestamps { header(Stream::Ours, now, false).to_vec() } else { Vec::new() }
+    pub(super) fn prefix(&self, now: SystemTime) -> Prefix {
+        Prefix(self.timestamps.then_some(now))
     }
 
     fn interrupt(&mut self, stream: Stream, out: &mut impl FnMut(&[u8])) {
@@ -88,6 +88,16 @@ impl Lines {
             rest = after;
             is_begun = false;
         }
+    }
+}
+
+/// What a line of ours begins with; made only when it is needed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Prefix(Option<SystemTime>);
+
+impl Prefix {
+    pub(super) fn to_bytes(self) -> Vec<u8> {
+        self.0.map_or_else(Vec::new, |now| header(Stream::Ours, now, false).to_vec())
     }
 }
 

@@ -20,16 +20,18 @@ impl Utf8 {
             }
             return;
         }
+        let mut repaired = Vec::with_capacity(bytes.len() * 2);
         let mut chunks = bytes.utf8_chunks().peekable();
         while let Some(chunk) = chunks.next() {
-            if !chunk.valid().is_empty() {
-                out(chunk.valid().as_bytes());
-            }
+            repaired.extend_from_slice(chunk.valid().as_bytes());
             if chunks.peek().is_none() && is_begun(chunk.invalid()) {
                 self.begun.extend_from_slice(chunk.invalid());
             } else if !chunk.invalid().is_empty() {
-                out(REPLACEMENT);
+                repaired.extend_from_slice(REPLACEMENT);
             }
+        }
+        if !repaired.is_empty() {
+            out(&repaired);
         }
     }
 
