@@ -15,7 +15,10 @@ use std::{
     thread,
 };
 
-use tokio::runtime::{self, Handle};
+use tokio::{
+    runtime::{self, Handle},
+    time::{Instant, sleep_until},
+};
 
 mod client;
 mod connection;
@@ -93,4 +96,12 @@ fn run() -> Result<(), String> {
 /// Whether [`SupervisorProgram::ThisProgram`] is possible.
 fn can_supervise() -> bool {
     CAN_SUPERVISE.load(Ordering::Relaxed)
+}
+
+/// Waits until `time`, or for ever.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
 }

@@ -14,11 +14,12 @@ use tokio::{
     process::{Child, ChildStderr, Command as Starter},
     sync::{mpsc, oneshot},
     task::JoinSet,
+    time::timeout,
 };
 
 use super::{
     MARK, SupervisorProgram, VARIABLE, VERSION, can_supervise,
-    connection::{Call, Connection},
+    connection::{Call, Connection, PATIENCE},
     output, session,
 };
 use crate::host::{Command, Host, Process};
@@ -128,11 +129,18 @@ impl Host for SupervisedHost {
     }
 
     async fn end_all(&self, grace: Duration) -> Result<()> {
-        let left = self.call("end all processes", |answer| Call::EndAll { grace, answer }).await?;
-        if left == 0 {
-            return Ok(());
+        const OPERATION: &str = "end all processes";
+        let ended = self.call(OPERATION, |answer| Call::EndAll { grace, answer });
+        match timeout(grace.saturating_add(PATIENCE), ended).await {
+            Ok(Ok(0)) => Ok(()),
+            Ok(Ok(left)) => {
+                Err(Error::new(ErrorKind::Internal, OPERATION).with("that cannot be killed", left))
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => {
+                Err(Error::new(ErrorKind::TimedOut, OPERATION).because("their supervisor does not answer"))
+            }
         }
-        Err(Error::new(ErrorKind::Internal, "end all processes").with("that cannot be killed", left))
     }
 }
 
@@ -172,7 +180,10 @@ fn start(program: &SupervisorProgram) -> Result<Child> {
 /// Waits for the end of a supervisor. Where it did not end well it says why, after it has done the supervisor's work.
 async fn reap(mut child: Child, mut last_words: JoinSet<String>) -> Option<String> {
     let session = child.id();
-    let status = child.wait().await;
+    let status = match timeout(Duration::from_secs(1), child.wait()).await {
+        Ok(status) => status,
+        Err(_) => child.kill().await.and(child.wait().await),
+    };
     if status.as_ref().is_ok_and(ExitStatus::success) {
         return None;
     }

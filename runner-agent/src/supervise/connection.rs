@@ -7,13 +7,19 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{mpsc, oneshot},
     task::JoinSet,
+    time::Instant,
 };
 
 use super::{
     frame::{self, Frame, FrameReader},
     protocol::{self, Reply, Request},
+    until,
 };
 use crate::host::{Command, ProcessDriver, ProcessEvent};
+
+/// How long a supervisor may take to answer or to go, beyond what it needs to end processes. One that a job has
+/// stopped never does.
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What a host asks its connection for. An answer that is dropped says that the supervisor is gone.
 #[derive(Debug)]
@@ -38,6 +44,8 @@ pub(super) struct Connection<R> {
     finds: HashMap<u32, oneshot::Sender<Option<String>>>,
     endings: HashMap<u32, oneshot::Sender<usize>>,
     closing: Vec<oneshot::Sender<()>>,
+    /// When a supervisor that was asked to go is given up.
+    give_up: Option<Instant>,
     deliveries: JoinSet<()>,
 }
 
@@ -67,6 +75,7 @@ impl<R: AsyncRead + Unpin> Connection<R> {
             finds: HashMap::new(),
             endings: HashMap::new(),
             closing: Vec::new(),
+            give_up: None,
             deliveries: JoinSet::new(),
         }
     }
@@ -88,6 +97,7 @@ impl<R: AsyncRead + Unpin> Connection<R> {
                     Ok(None) => return,
                     Err(error) => return tracing::debug!(%error, "a supervisor is gone"),
                 },
+                () = until(self.give_up) => return tracing::warn!("a supervisor does not end when asked to"),
                 Some(_) = self.deliveries.join_next() => {}
             }
         }
@@ -135,6 +145,7 @@ impl<R: AsyncRead + Unpin> Connection<R> {
             Call::Close { done } => {
                 self.closing.push(done);
                 self.requests = None;
+                self.give_up.get_or_insert(Instant::now() + PATIENCE);
             }
         }
     }

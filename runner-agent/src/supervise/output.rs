@@ -6,7 +6,6 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use nix::fcntl::{FcntlArg, fcntl};
 use tokio::{
     net::unix::pipe,
     sync::{Semaphore, mpsc, oneshot},
@@ -22,6 +21,7 @@ use crate::host::ProcessEnd;
 const CHUNK: usize = 128 << 10;
 
 /// The room of a pipe that is asked for: fewer and larger reads.
+#[cfg(target_os = "linux")]
 const ROOM: i32 = 256 << 10;
 
 /// The room of a pipe where the system does not tell.
@@ -126,6 +126,8 @@ async fn read(source: &pipe::Receiver, buffer: &mut BytesMut) -> Option<Bytes> {
 /// Gives a pipe more room, where the system allows it, and tells how much it has.
 #[cfg(target_os = "linux")]
 pub(super) fn widen(pipe: impl std::os::fd::AsFd) -> usize {
+    use nix::fcntl::{FcntlArg, fcntl};
+
     let widened =
         fcntl(&pipe, FcntlArg::F_SETPIPE_SZ(ROOM)).or_else(|_| fcntl(&pipe, FcntlArg::F_GETPIPE_SZ));
     widened.ok().and_then(|room| usize::try_from(room).ok()).unwrap_or(USUAL_ROOM)

@@ -12,7 +12,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{Semaphore, mpsc},
     task::JoinSet,
-    time::{Instant, sleep_until},
+    time::Instant,
 };
 
 use super::{
@@ -22,6 +22,7 @@ use super::{
     program,
     protocol::{self, Reply, Request, WINDOW},
     reaper::Reaper,
+    until,
 };
 use crate::host::{Command, ProcessSignal};
 
@@ -280,13 +281,5 @@ impl Server {
             // The host is gone where nobody takes the answer; the loop sees that by itself.
             drop(self.answer(&Reply::AllEnded { call, left }));
         }
-    }
-}
-
-/// Waits until `time`, or for ever.
-async fn until(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }

@@ -1,6 +1,9 @@
 //! Ends what a supervisor left that was killed, as far as that can be found without it.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use nix::{
     sys::signal::{Signal, kill as send},
@@ -21,12 +24,17 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// The number is not given to another process while its session has members.
 pub(super) async fn kill(leader: u32) {
     let Ok(leader) = i32::try_from(leader) else { return };
+    // One whose parent has gone is no longer seen to descend from the session, although it may take its time to die.
+    let mut known = HashSet::new();
     for _ in 0..ROUNDS {
-        let members = members(Pid::from_raw(leader), &everything().unwrap_or_default());
-        if members.is_empty() {
+        let all = everything().unwrap_or_default();
+        let members = members(Pid::from_raw(leader), &all);
+        known.retain(|process| all.get(process).is_some_and(|status| !status.ended));
+        if members.is_empty() && known.is_empty() {
             return;
         }
         for member in members {
+            known.insert(member);
             // It may be gone already, and what this user may not kill is left.
             send(member, Signal::SIGKILL).ok();
         }
