@@ -131,6 +131,16 @@ impl Repository {
         self.config.remote().map(|(_, url)| Remote::parse(url))
     }
 
+    /// Where relative addresses of submodules belong, as git has it: to that remote, and without one to the work tree
+    /// itself. A [folder](Self::folder) has no submodules.
+    pub(crate) fn home_url(&self) -> Option<String> {
+        let url = self.config.remote().map_or("", |(_, url)| url);
+        let is_whole = self.within().is_none();
+        is_whole.then(|| {
+            if remote::is_relative(url) { self.root.join(url).to_string_lossy().into() } else { url.into() }
+        })
+    }
+
     /// The name of that remote.
     pub(crate) fn remote_name(&self) -> &str {
         self.config.remote().map_or("origin", |(name, _)| name)

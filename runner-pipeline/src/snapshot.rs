@@ -45,6 +45,7 @@ pub struct Snapshot {
     partial: bool,
     protected: bool,
     object_format: String,
+    home_url: Option<String>,
     notes: Vec<String>,
 }
 
@@ -111,6 +112,7 @@ impl Snapshot {
             partial: repository.is_partial(),
             protected: false,
             object_format: repository.object_format().to_owned(),
+            home_url: repository.home_url(),
             notes: changes.notes,
         })
     }
@@ -142,6 +144,7 @@ impl Snapshot {
             object_format: Some(self.object_format.clone()),
             protected: self.protected,
             overlay: self.overlay.clone(),
+            home_url: self.home_url.clone(),
         }
     }
 

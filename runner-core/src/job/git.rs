@@ -28,6 +28,9 @@ pub struct GitInfo {
     /// A tree-ish that is laid over the work tree after the checkout, without being committed: changes that are not
     /// committed yet, when a person runs jobs from a work tree. It must be reachable by `refspecs`.
     pub overlay: Option<String>,
+    /// Where the repository has its home, if `repo_url` is a copy of it: relative addresses of submodules belong to
+    /// it. A login in it is not used.
+    pub home_url: Option<String>,
 }
 
 /// What a ref is.

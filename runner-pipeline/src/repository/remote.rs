@@ -1,5 +1,7 @@
 //! The address of a remote, as far as it tells where a project has its home.
 
+use std::path::Path;
+
 /// Where a project has its home. A login in the address is left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Remote {
@@ -59,6 +61,12 @@ impl Remote {
     }
 }
 
+/// Whether `address` is a path that means something only within one directory.
+pub(super) fn is_relative(address: &str) -> bool {
+    let is_short = address.split_once(':').is_some_and(|(host, _)| !host.contains('/'));
+    !is_short && Path::new(address).is_relative()
+}
+
 fn split_port(authority: &str) -> (&str, Option<u16>) {
     match authority.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() => match port.parse() {
@@ -98,5 +106,15 @@ mod tests {
         check("file:///srv/git/project.git/", None, "project");
         check("https://[::1]/a/b", Some("https://[::1]"), "a/b");
         check("", None, "");
+    }
+
+    #[test]
+    fn only_a_path_without_a_top_is_relative() {
+        for address in ["", "../project", "project.git", "./a:b"] {
+            assert!(is_relative(address), "{address}");
+        }
+        for address in ["/srv/project", "file:///srv/project", "https://host/a/b", "host:a/b", "git@host:a"] {
+            assert!(!is_relative(address), "{address}");
+        }
     }
 }

@@ -393,6 +393,24 @@ async fn a_submodule_is_its_commit() -> Outcome {
 }
 
 #[tokio::test]
+async fn relative_addresses_of_submodules_belong_to_the_remote_or_to_the_work_tree() -> Outcome {
+    let tree = WorkTree::with_commit()?;
+    let root = tree.root().to_string_lossy().into_owned();
+    let home = async || Outcome::Ok(snapshot(&tree).await?.git_info(None).home_url);
+    assert_eq!(home().await?, Some(format!("{root}/")));
+    tree.git(&["remote", "add", "upstream", "../other.git"])?;
+    assert_eq!(home().await?, Some(format!("{root}/../other.git")));
+    tree.git(&["remote", "add", "origin", "git@git.example:group/project.git"])?;
+    assert_eq!(home().await?.as_deref(), Some("git@git.example:group/project.git"));
+    tree.write("part/file", "x")?;
+    let part = Repository::discover(tree.root()).await?.folder(&tree.root().join("part"))?;
+    let predefined = Predefined::of(&part, PipelineEvent::Push, ".gitlab-ci.yml").await?;
+    let taken = Snapshot::take(&part, &predefined, &tree.beside("scratch")).await?;
+    assert_eq!(taken.git_info(None).home_url, None);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_repository_within_without_a_commit_is_noted_and_left_out() -> Outcome {
     let tree = WorkTree::with_commit()?;
     fs::create_dir(tree.root().join("inner"))?;

@@ -332,6 +332,43 @@ async fn submodules_are_checked_out_as_deep_as_wanted() -> Result {
 }
 
 #[tokio::test]
+async fn submodules_of_a_copy_are_found_beside_its_home() -> Result {
+    let (bench, origin) = bench(&["cat sub/file sub/inner/file; git remote get-url origin"])?;
+    let inner = Origin::new(bench.folder.path().join("inner"), &[])?;
+    inner.write("file", "inner\n")?;
+    inner.commit("inner")?;
+    // Beside the submodule there is another one than beside the project.
+    let sub = Origin::new(bench.folder.path().join("group/sub"), &[])?;
+    let beside = Origin::new(bench.folder.path().join("group/inner"), &[])?;
+    beside.write("file", "beside\n")?;
+    beside.commit("beside")?;
+    sub.write("file", "sub\n")?;
+    sub.git(&["submodule", "--quiet", "add", "../inner", "inner"])?;
+    sub.commit("sub")?;
+    origin.git(&["submodule", "--quiet", "add", "../group/sub", "sub"])?;
+    let head = origin.commit("with submodules")?;
+    let copy = Origin::new(bench.folder.path().join("elsewhere/deep/copy"), &[])?;
+    copy.git(&[
+        "fetch",
+        "--quiet",
+        "--no-recurse-submodules",
+        &origin.url(),
+        "main:main",
+        "--update-head-ok",
+    ])?;
+    let mut bench = local_submodules(bench).variable("GIT_SUBMODULE_STRATEGY", "recursive");
+    point(&mut bench, &copy, &head);
+    bench.job.git.home_url = Some(origin.url());
+    // The second time over what the first left.
+    for time in ["first", "second"] {
+        let seen = bench.run().await?;
+        seen.succeeded()?;
+        seen.says(&["sub", "beside", &copy.url()]).map_err(|error| format!("the {time} time: {error}"))?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn locks_and_traps_of_an_earlier_job_do_no_harm() -> Result {
     let (bench, _origin) = bench(&["cat file"])?;
     bench.run().await?.succeeded()?;
