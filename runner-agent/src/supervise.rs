@@ -4,7 +4,10 @@
 //! what left its group, its session and its environment. So it can end all of them, and it does so by itself when the
 //! other side of its connection goes away, as when the runner is killed.
 //!
-//! The layers know nothing of each other: [`frame`] carries bytes over any stream, [`protocol`] says what they mean,
+//! Where a job kills the supervisor itself, its host ends what it finds by session and by descent. What had left its
+//! session *and* lost its parent before cannot be found then. As process 1 of a container it cannot be killed by a job.
+//!
+//! The layers know nothing of each other: `frame` carries bytes over any stream, `protocol` says what they mean,
 //! `server` and its parts handle processes, [`SupervisedHost`] is the other end.
 
 use std::{

@@ -89,6 +89,13 @@ impl Workspace {
     }
 }
 
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        // A process that is being started elsewhere in this program holds a copy of the file for a moment.
+        self.lock.unlock().ok();
+    }
+}
+
 /// The directory for what must not be in the work tree.
 const TEMPORARY: &str = "tmp";
 

@@ -324,10 +324,11 @@ async fn closing_waits_until_nothing_is_left() {
 async fn a_killed_supervisor_is_told_and_leaves_nothing() {
     let mark = mark(5);
     let host = host().unwrap();
-    let script = format!("echo $PPID; (setsid sleep {mark} &) ; sleep {mark}");
+    let script =
+        format!("echo $PPID; setsid sleep {mark} & setsid sh -c 'sleep {mark} & wait' & sleep {mark}");
     let mut process = host.start(shell(&script)).await.unwrap();
     let supervisor = number(&until_printed(&mut process, "\n").await.unwrap()).unwrap();
-    wait_for(|| Ok(!processes(&mark)?.is_empty())).await.unwrap();
+    wait_for(|| Ok(processes(&mark)?.len() >= 4)).await.unwrap();
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(supervisor), nix::sys::signal::Signal::SIGKILL)
         .unwrap();
     assert_eq!(process.next().await, None, "no end is known");
@@ -335,6 +336,7 @@ async fn a_killed_supervisor_is_told_and_leaves_nothing() {
         assert_eq!(error.kind(), ErrorKind::Lost);
         assert!(error.chain().contains("signal: 9"), "{}", error.chain());
     }
+    assert_eq!(processes(&mark).unwrap(), Vec::<String>::new());
     host.close().await;
 }
 
