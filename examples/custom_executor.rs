@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use runner_core::{
-    Error, ErrorKind, Executor, Finding, JobContext, JobEnd, JobHandle, JobId, JobLease, JobOutcome, JobQueue,
-    JobSpec, Result, Runner, RunningJob,
+    Error, ErrorKind, Executor, Finding, JobContext, JobEnd, JobHandle, JobId, JobLease, JobOutcome,
+    JobQueue, JobSpec, Result, Runner, RunningJob,
     executor::Stop,
     job::Step,
     log::{JobLog, Masks, MemorySpool},
