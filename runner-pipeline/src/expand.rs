@@ -52,9 +52,10 @@ pub(crate) fn pipeline(file: &Map, context: &Context, check: &Mistakes<'_>) -> P
     if check.any() {
         return Pipeline::default();
     }
+    let name = root.name.take().map(|name| scope::Shared::new(&root, context).expand(&name));
     let decided = outcome::Outcomes { root: &root, context, known: &known, ruled_out, check };
     let jobs = decided.jobs(&instances, &links);
-    Pipeline { name: root.name, stages: root.stages, jobs, notes: Vec::new() }
+    Pipeline { name, stages: root.stages, jobs, notes: Vec::new() }
 }
 
 /// All jobs that are not hidden.

@@ -12,7 +12,7 @@ use crate::{
 /// A pipeline for one event: everything of the file is merged, checked and decided.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Pipeline {
-    /// `workflow:name`, before variable expansion.
+    /// `workflow:name`, as jobs see it in `CI_PIPELINE_NAME`.
     pub name: Option<String>,
     /// The stages in order, from `.pre` to `.post`, those without a job included.
     pub stages: Vec<String>,

@@ -38,6 +38,11 @@ impl<'a> Shared<'a> {
             .or_else(|| self.predefined.get(name))
             .copied()
     }
+
+    /// Replaces variables in `text`, as [`Scope::expand`] does.
+    pub(super) fn expand(&self, text: &str) -> String {
+        expand(text, |name| self.get(name))
+    }
 }
 
 impl<'a> Scope<'a> {
@@ -74,18 +79,22 @@ impl<'a> Scope<'a> {
 
     /// Replaces variables in `text`, and those in their values, a few levels deep.
     pub(super) fn expand(&self, text: &str) -> String {
-        const LEVELS: usize = 8;
-        const LONGEST: usize = 4096;
-        let mut text = text.to_owned();
-        for _ in 0..LEVELS {
-            let next = variable::expand(&text, |name| self.get(name).unwrap_or_default().to_owned());
-            if next == text || next.len() > LONGEST {
-                break;
-            }
-            text = next;
-        }
-        text
+        expand(text, |name| self.get(name))
     }
+}
+
+fn expand<'v>(text: &str, value_of: impl Fn(&str) -> Option<&'v str>) -> String {
+    const LEVELS: usize = 8;
+    const LONGEST: usize = 4096;
+    let mut text = text.to_owned();
+    for _ in 0..LEVELS {
+        let next = variable::expand(&text, |name| value_of(name).unwrap_or_default().to_owned());
+        if next == text || next.len() > LONGEST {
+            break;
+        }
+        text = next;
+    }
+    text
 }
 
 /// Puts `more` over `variables`: of two with the same key the one of `more` counts, in the place of the other.

@@ -14,6 +14,7 @@ pub(super) fn of_job(run: &Run, facts: &Facts, index: usize) -> Option<JobSpec> 
     let givers = run.givers(index);
     let mut variables = facts.predefined.of_job(job, &state.id, run.graph.instances[index]);
     checkout(&mut variables, facts);
+    variables.0.extend(run.pipeline.name.iter().map(|name| Variable::raw("CI_PIPELINE_NAME", name)));
     variables.0.extend(job.spec.variables.0.iter().cloned());
     // Dotenv reports count more than the file, and less than what the user gave.
     variables.0.extend(givers.iter().flat_map(|(_, giver)| giver.dotenv.iter().cloned()));

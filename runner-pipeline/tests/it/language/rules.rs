@@ -103,18 +103,18 @@ fn a_job_without_rules_is_no_part_of_a_merge_request_pipeline() -> Outcome {
 fn the_workflow_decides_on_all_jobs() -> Outcome {
     let text = r"
 workflow:
-  name: for $CI_COMMIT_BRANCH
+  name: for $B, $A
   auto_cancel: {on_new_commit: interruptible}
   rules:
     - if: $CI_COMMIT_BRANCH == 'x'
       when: never
     - if: $CI_COMMIT_BRANCH
       variables: {A: workflow}
-variables: {A: file}
+variables: {A: file, B: $CI_COMMIT_BRANCH}
 a: {script: x, rules: [{if: $A == 'workflow'}]}
 ";
     let pipeline = parse("f", text, &context(&[("CI_COMMIT_BRANCH", "y")]))?;
-    assert_eq!((names(&pipeline), pipeline.name.as_deref()), (vec!["a"], Some("for $CI_COMMIT_BRANCH")));
+    assert_eq!((names(&pipeline), pipeline.name.as_deref()), (vec!["a"], Some("for y, workflow")));
     assert_eq!(pipeline.jobs[0].spec.variables.value("A"), "workflow");
     let reason = |branch: &[(&str, &str)]| -> Outcome<_> {
         Ok(parse("f", text, &context(branch))?.jobs[0].not_run.clone().unwrap_or_default())
