@@ -42,7 +42,7 @@ pub(crate) struct Exec {
     #[arg(short, long, value_name = "FILE", default_value = ".gitlab-ci.yml")]
     pub(crate) file: PathBuf,
 
-    /// Sets a variable; may be repeated. It counts more than one in the file.
+    /// Sets a variable; may be repeated. It counts more than one in the file, and is masked where that one is.
     #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = assignment)]
     pub(crate) variables: Vec<(String, String)>,
 

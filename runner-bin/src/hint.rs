@@ -19,7 +19,8 @@ const LAST_LINES: usize = 30;
 /// Tells what a line gives away about a job.
 type Sign = fn(&Scene<'_>, &str) -> Option<String>;
 
-const SIGNS: &[Sign] = &[system_pip, program_of_the_image, no_docker, no_space, service_host];
+const SIGNS: &[Sign] =
+    &[system_pip, program_of_the_image, no_docker, no_space, service_host, submodule_of_a_path];
 
 /// The explanation for a job that failed, where there is one.
 pub(crate) fn hint(scene: &Scene<'_>) -> Option<String> {
@@ -78,6 +79,14 @@ fn service_host(scene: &Scene<'_>, line: &str) -> Option<String> {
     })
 }
 
+fn submodule_of_a_path(_: &Scene<'_>, line: &str) -> Option<String> {
+    line.contains("transport 'file' not allowed").then(|| {
+        "git takes submodules from a path of this machine only where you allow it: \
+         git config --global protocol.file.allow always"
+            .to_owned()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +123,13 @@ mod tests {
     #[test]
     fn a_missing_file_of_a_program_that_ran_is_no_missing_program() {
         assert_eq!(with("cat: notes.txt: No such file or directory\n", 1, None), "");
+    }
+
+    #[test]
+    fn a_submodule_of_a_path_is_explained() {
+        let log = "fatal: transport 'file' not allowed\nfatal: clone of '/srv/lib' into submodule path '/b/lib' failed\n";
+        let hint = hint(&Scene { log, exit_code: None, image: None }).unwrap_or_default();
+        insta::assert_snapshot!(hint, @"git takes submodules from a path of this machine only where you allow it: git config --global protocol.file.allow always");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use runner_pipeline::{
 use crate::{
     cli::{EventName, Exec},
     fault::{Fault, WrongFile},
+    view::tame,
 };
 
 /// Files of more bytes than this hold no pipeline.
@@ -64,7 +65,8 @@ impl Plan {
             (_, Some(branch)) => format!(" of {branch}"),
             (_, None) => String::new(),
         };
-        let title = format!("{name} · {event}{of}");
+        let called = pipeline.name.as_ref().map(|name| format!(" · {}", tame(name))).unwrap_or_default();
+        let title = format!("{name} · {event}{of}{called}");
         Ok(Self { repository, predefined, variables, pipeline, text, title })
     }
 }
@@ -104,37 +106,40 @@ fn variables(options: &Exec) -> Result<Variables, Fault> {
     let mut variables = match &options.variables_file {
         Some(path) => {
             let name = path.display().to_string();
-            let text = read(path, &name)?;
+            let missing = || Fault::wrong_use(anyhow!("there is no file {name} with variables"));
+            let text = read(path, &name)?.ok_or_else(missing)?;
             // The text holds secrets, so no mistake is shown with its line.
             parse_variables(&name, &text).map_err(|diagnostics| wrong(diagnostics, ""))?
         }
         None => Variables::default(),
     };
     for (key, value) in &options.variables {
-        variables.push(Variable { public: false, ..Variable::new(key, value) });
+        // A secret of the file stays one with another value.
+        let masked = variables.get(key).is_some_and(|variable| variable.masked);
+        variables.push(Variable { public: false, masked, ..Variable::new(key, value) });
     }
     Ok(variables)
 }
 
 fn pipeline_text(root: &Path, file: &Path, name: &str) -> Result<String, Fault> {
-    read(&root.join(file), name).map_err(|fault| {
-        match fault.error.downcast_ref::<io::Error>().map(io::Error::kind) {
-            Some(io::ErrorKind::NotFound) => {
-                Fault::wrong_use(anyhow!("there is no file {name} in {}", root.display()))
-                    .help("go to a project with a pipeline, or name one with -C DIR, or its file with --file")
-            }
-            _ => fault,
-        }
+    read(&root.join(file), name)?.ok_or_else(|| {
+        Fault::wrong_use(anyhow!("there is no file {name} in {}", root.display()))
+            .help("go to a project with a pipeline, or name one with -C DIR, or its file with --file")
     })
 }
 
-fn read(path: &Path, name: &str) -> Result<String, Fault> {
-    let size = fs_err::metadata(path).map_err(Fault::wrong_use)?.len();
+/// The text of a file; `None` where there is no such file.
+fn read(path: &Path, name: &str) -> Result<Option<String>, Fault> {
+    let size = match fs_err::metadata(path) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Fault::wrong_use(error)),
+    };
     if size > LARGEST_FILE {
         return Err(Fault::wrong_use(anyhow!("{name} has {size} bytes; nobody writes so long a file")));
     }
     let bytes = fs_err::read(path).map_err(Fault::wrong_use)?;
-    String::from_utf8(bytes).map_err(|error| {
+    String::from_utf8(bytes).map(Some).map_err(|error| {
         let line =
             error.as_bytes().iter().take(error.utf8_error().valid_up_to()).filter(|it| **it == b'\n').count();
         Fault::wrong_use(anyhow!("{name} is no text: line {} holds bytes that are not UTF-8", line + 1))

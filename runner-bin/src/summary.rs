@@ -26,8 +26,11 @@ pub(crate) struct Frame<'a> {
     pub(crate) kept: Option<&'a Path>,
 }
 
-/// The table, the reasons and the totals, each line with its end.
+/// The table, the reasons and the totals, each line with its end; nothing where there are no jobs.
 pub(crate) fn summary(ledger: &Ledger, frame: Frame<'_>, palette: Palette) -> String {
+    if ledger.entries.is_empty() {
+        return String::new();
+    }
     let mut text = table(ledger, palette);
     for entry in &ledger.entries {
         text.push_str(&reason(entry, frame.directory, palette));

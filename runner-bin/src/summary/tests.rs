@@ -42,6 +42,12 @@ fn ledger() -> Ledger {
 }
 
 #[test]
+fn there_is_no_table_of_no_jobs() {
+    let frame = Frame { wall: Duration::ZERO, directory: Path::new("/project"), artifacts: None, kept: None };
+    assert_eq!(summary(&Ledger::new([]), frame, Palette::new(false)), "");
+}
+
+#[test]
 fn every_job_has_its_line_and_every_failure_its_reason() {
     let frame = Frame {
         wall: Duration::from_millis(65_100),

@@ -108,6 +108,12 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_variables_file_that_is_not_there_is_named() {
+    let text = refused("build:\n  script: make\n", &["--variables-file", "none.env"]).unwrap();
+    insta::assert_snapshot!(text, @"error: there is no file none.env with variables");
+}
+
+#[test]
 fn a_directory_without_a_repository_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_str().unwrap();

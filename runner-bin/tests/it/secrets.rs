@@ -28,6 +28,15 @@ fn a_masked_value_is_in_no_output_no_log_and_no_document() {
 }
 
 #[test]
+fn a_masked_variable_stays_masked_with_a_value_of_the_command_line() {
+    let project = Project::new("job:\n  script: echo \"it is $TOKEN\"\n").unwrap();
+    project.write("../secrets.yml", "TOKEN: {value: another-one-entirely, masked: true}\n").unwrap();
+    let token = format!("TOKEN={SECRET}");
+    let ran = project.exec(&["--variables-file", "../secrets.yml", "--variable", &token]).unwrap();
+    assert!(ran.stdout.contains("it is [MASKED]"), "{}{}", ran.stdout, ran.stderr);
+}
+
+#[test]
 fn the_environment_of_the_user_stays_with_the_user() {
     let project = Project::new("job:\n  script: env\n").unwrap();
     let output = project
