@@ -47,19 +47,38 @@ pub struct Summary {
 /// Where a file cannot be read ([`ErrorKind::Unauthorized`] and others, with its name), or the store is full
 /// ([`ErrorKind::Exhausted`]).
 pub async fn save(grant: &WriteGrant, root: &Path, files: Vec<PathBuf>) -> Result<Summary> {
-    let place = place_of(&grant.objects)?;
-    let root = root.to_owned();
-    blocking::run(move |interrupt| {
+    let mut half = Half(Some(place_of(&grant.objects)?));
+    let (place, root) = (place_of(&grant.objects)?, root.to_owned());
+    let saved = blocking::run(move |interrupt| {
         let failed = |cause| io_error("save the cache", cause);
         let output = fs_err::File::create(&place).map_err(failed)?;
-        let saved = write::write(output, &root, &files, interrupt);
-        if saved.is_err() && place.is_file() {
-            // A caller that is gone aborts nothing, and a full disk should not stay full until then.
-            drop(fs_err::remove_file(&place));
-        }
-        saved.map_err(failed)
+        let mut half = Half(Some(place));
+        let saved = write::write(output, &root, &files, interrupt).map_err(failed)?;
+        half.keep();
+        Ok(saved)
     })
-    .await
+    .await?;
+    half.keep();
+    Ok(saved)
+}
+
+/// An archive that nobody may need: removed when dropped. A caller that is gone aborts nothing, and a full disk should
+/// not stay full. The thread that packs has one and so has the future that waits for it, since either may end first.
+struct Half(Option<PathBuf>);
+
+impl Half {
+    fn keep(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Half {
+    fn drop(&mut self) {
+        if let Some(place) = self.0.take().filter(|place| place.is_file()) {
+            // Where the other one was faster, there is nothing to remove.
+            drop(fs_err::remove_file(place));
+        }
+    }
 }
 
 /// Writes what the entry of `grant` holds into `root`. Files that exist are replaced, others are left alone.

@@ -336,3 +336,39 @@ proptest! {
         place.assert_same();
     }
 }
+
+#[tokio::test]
+async fn a_save_that_is_dropped_at_any_moment_leaves_nothing() {
+    let place = Place::new();
+    let noise: Vec<u8> =
+        (0_u64..200_000).flat_map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes()).collect();
+    place.put("noise", &noise);
+    for patience in [0, 1, 10, 100, 1_000, 10_000] {
+        let finished = tokio::select! {
+            biased;
+            saved = place.save() => saved.is_ok(),
+            () = async { for _ in 0..patience { tokio::task::yield_now().await } } => false,
+        };
+        if finished {
+            fs_err::remove_file(place.path("entry")).unwrap();
+        }
+        // The thread that packs ends soon.
+        while place.path("entry").exists() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_link_leads_exactly_where_it_led() {
+    let place = Place::new();
+    for (name, target) in
+        [("a", "//x"), ("b", "x//y"), ("c", "x/./y"), ("d", "x/"), ("e", "./x"), ("f", "x/../y")]
+    {
+        symlink(target, place.path("from").join(name)).unwrap();
+    }
+    symlink("x/".repeat(150), place.path("from").join("long")).unwrap();
+    place.save().await.unwrap();
+    place.restore().await.unwrap();
+    place.assert_same();
+}

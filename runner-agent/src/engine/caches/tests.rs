@@ -231,33 +231,6 @@ async fn a_full_disk_leaves_the_old_cache_and_no_rest() {
 }
 
 #[tokio::test]
-async fn a_save_that_is_dropped_leaves_nothing() {
-    let site = Site::new(&[]);
-    let noise: Vec<u8> =
-        (0_u64..500_000).flat_map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes()).collect();
-    for number in 0..10 {
-        fs_err::write(site.project().join(number.to_string()), &noise).unwrap();
-    }
-    let cache = backend(&site);
-    let folder = site.all.path().join("cache");
-    let files = || -> usize {
-        let scopes = fs_err::read_dir(&folder).into_iter().flatten();
-        scopes.map(|scope| fs_err::read_dir(scope.unwrap().path()).unwrap().count()).sum()
-    };
-    let specs = [spec("key", &["*"])];
-    tokio::select! {
-        biased;
-        () = async { while files() == 0 { tokio::task::yield_now().await } } => {}
-        () = save_with(&cache, &site, &specs, true) => panic!("it was to be dropped"),
-    }
-    // The thread that packs ends soon; the suite's own time limit bounds this.
-    while files() > 0 {
-        tokio::task::yield_now().await;
-    }
-    assert!(entry_of(&cache, "key").await.is_none());
-}
-
-#[tokio::test]
 async fn a_cache_of_protected_refs_is_another_one() {
     let site = Site::new(&["f"]);
     let cache: Arc<dyn CacheBackend> = Arc::new(backend(&site));
