@@ -107,12 +107,23 @@ pub(super) fn everything() -> io::Result<HashMap<Pid, Status>> {
 /// What is needed of `/proc/<pid>/stat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Status {
-    /// Whether it ended and waits for its parent to take that.
-    pub(super) ended: bool,
+    /// What it is doing.
+    pub(super) activity: Activity,
     /// The parent.
     pub(super) parent: Pid,
     /// The session.
     pub(super) session: Pid,
+}
+
+/// What a process is doing, as far as it matters here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Activity {
+    /// It runs, or waits for something.
+    Alive,
+    /// It was stopped, so that it starts nothing.
+    Stopped,
+    /// It ended, and waits for its parent to take that.
+    Ended,
 }
 
 impl Status {
@@ -124,9 +135,13 @@ impl Status {
     fn parse(text: &str) -> Option<Self> {
         let (_, fields) = text.rsplit_once(')')?;
         let mut fields = fields.split_ascii_whitespace();
-        let ended = fields.next()? == "Z";
+        let activity = match fields.next()? {
+            "Z" | "X" => Activity::Ended,
+            "T" | "t" => Activity::Stopped,
+            _ => Activity::Alive,
+        };
         let (parent, _group, session) = (pid(fields.next()?)?, fields.next()?, pid(fields.next()?)?);
-        Some(Self { ended, parent, session })
+        Some(Self { activity, parent, session })
     }
 }
 
@@ -141,7 +156,10 @@ mod tests {
     #[test]
     fn a_program_may_have_any_name() {
         let status = Status::parse("12 (a ) S 9 9 9 (b) R 3 4 5 0 -1").unwrap();
-        assert_eq!(status, Status { ended: false, parent: Pid::from_raw(3), session: Pid::from_raw(5) });
+        assert_eq!(
+            status,
+            Status { activity: Activity::Alive, parent: Pid::from_raw(3), session: Pid::from_raw(5) }
+        );
         assert_eq!(Status::parse("12 (a"), None);
         assert_eq!(Status::parse(""), None);
     }
