@@ -31,7 +31,8 @@ pub const DEFAULT_TOKEN_PREFIXES: [&str; 14] = [
 /// What must not show in a log. Cheap to clone; its `Debug` shows no value. [`Masks::default`] masks nothing.
 ///
 /// # What is masked
-/// - Each value, as it is, escaped as within JSON, and encoded as within a URL. Line ends at its end do not count.
+/// - Each value, as it is, escaped as within JSON, encoded as within a URL, and as bash shows it where it traces a
+///   comparison. Line ends at its end do not count.
 /// - Each line of eight bytes or more of a value that has several.
 /// - What follows a token's prefix: letters, digits, and `-._=`. The prefix itself shows: `glpat-[MASKED]`.
 /// - The values of URL parameters that are secrets, such as `private_token` and `X-Amz-Signature`.

@@ -63,7 +63,7 @@ pub(super) fn of_values(values: impl IntoIterator<Item = String>) -> Vec<Pattern
     for value in values {
         // The line end of a file's content is printed in many ways, and is no secret.
         let value = value.trim_end_matches(['\r', '\n']);
-        for form in [value.to_owned(), json_escaped(value), percent_encoded(value)] {
+        for form in [value.to_owned(), json_escaped(value), percent_encoded(value), traced(value)] {
             add(&form);
         }
         for line in value.lines().filter(|line| line.len() >= SHORTEST_LINE) {
@@ -106,6 +106,11 @@ fn json_escaped(value: &str) -> String {
         }
     }
     escaped
+}
+
+/// `value` as bash shows it where it traces a comparison: `[[ $a == "$b" ]]`.
+fn traced(value: &str) -> String {
+    value.chars().flat_map(|letter| ['\\', letter]).collect()
 }
 
 /// `value` as part of a URL, as `git` and `curl` write it.

@@ -98,6 +98,7 @@ fn escaped_and_encoded_values_are_masked() {
     let masks = masks(&["pass/word \"x\""], &[]);
     check(&masks, r#"{"p":"pass/word \"x\""}"#, r#"{"p":"[MASKED]"}"#);
     check(&masks, "https://u:pass%2Fword%20%22x%22@host/", "https://u:[MASKED]@host/");
+    check(&masks, r#"+ [[ a == \p\a\s\s\/\w\o\r\d\ \"\x\" ]]"#, "+ [[ a == [MASKED] ]]");
 }
 
 #[test]
