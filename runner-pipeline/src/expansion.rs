@@ -15,7 +15,7 @@ const LONGEST: usize = 1024 * 1024;
 /// are left as they are, as the server does.
 pub(crate) fn expand_all(variables: Variables) -> Variables {
     let Variables(mut variables) = variables;
-    let Some(order) = order(&variables) else { return Variables(variables) };
+    let Ok(order) = order(&variables) else { return Variables(variables) };
     let last = last_of_each(&variables);
     let mut done: HashMap<String, String> = HashMap::new();
     for index in order {
@@ -32,6 +32,24 @@ pub(crate) fn expand_all(variables: Variables) -> Variables {
         }
     }
     Variables(variables)
+}
+
+/// The names of variables that refer to each other in a circle, the first one again at the end, if there are any.
+/// `overrides` count more than `variables`.
+pub(crate) fn circle(variables: &Variables, overrides: &Variables) -> Option<Vec<String>> {
+    let all: Vec<&Variable> = variables.0.iter().chain(&overrides.0).collect();
+    let last: HashMap<&str, &Variable> =
+        all.iter().map(|variable| (variable.key.as_str(), *variable)).collect();
+    // Only what refers to something can be in a circle, and most variables do not.
+    let is_part = |variable: &Variable| {
+        let counts = last.get(variable.key.as_str()).is_some_and(|last| std::ptr::eq(*last, variable));
+        counts && !variable.raw && variable.value.contains('$')
+    };
+    let referring: Vec<Variable> =
+        all.iter().copied().filter(|variable| is_part(variable)).cloned().collect();
+    let circle = order(&referring).err()?;
+    let names = circle.iter().chain(circle.first()).filter_map(|index| referring.get(*index));
+    Some(names.map(|variable| variable.key.clone()).collect())
 }
 
 /// The value with all that is `known` in it; `None` where that is too long.
@@ -51,8 +69,8 @@ fn last_of_each(variables: &[Variable]) -> HashMap<String, usize> {
     variables.iter().enumerate().map(|(index, variable)| (variable.key.clone(), index)).collect()
 }
 
-/// An order in which each variable comes after those that it refers to; `None` where there is a circle.
-fn order(variables: &[Variable]) -> Option<Vec<usize>> {
+/// An order in which each variable comes after those that it refers to; a circle where there is one.
+fn order(variables: &[Variable]) -> Result<Vec<usize>, Vec<usize>> {
     let last = last_of_each(variables);
     let references: Vec<Vec<usize>> = variables
         .iter()
@@ -69,25 +87,28 @@ fn order(variables: &[Variable]) -> Option<Vec<usize>> {
     for start in 0..variables.len() {
         let mut path = vec![(start, 0)];
         while let Some((index, next)) = path.pop() {
-            let state = states.get_mut(index)?;
+            let Some(state) = states.get_mut(index) else { continue };
             if *state == 2 {
                 continue;
             }
             *state = 1;
-            let Some(other) = references.get(index)?.get(next) else {
+            let Some(other) = references.get(index).and_then(|references| references.get(next)) else {
                 *state = 2;
                 order.push(index);
                 continue;
             };
             path.push((index, next + 1));
             match states.get(*other) {
-                Some(1) => return None,
+                Some(1) => {
+                    let indices = path.iter().map(|(index, _)| *index);
+                    return Err(indices.skip_while(|index| index != other).collect());
+                }
                 Some(0) => path.push((*other, 0)),
                 _ => {}
             }
         }
     }
-    Some(order)
+    Ok(order)
 }
 
 /// A part of a value: a reference to a variable, or a text between two.
@@ -162,6 +183,18 @@ mod tests {
     #[test]
     fn a_circle_leaves_all_as_they_are() {
         check(&[("A", "$B"), ("B", "$A"), ("C", "$D"), ("D", "1")], &["$B", "$A", "$D", "1"]);
+    }
+
+    #[test]
+    fn a_circle_is_named_unless_something_that_counts_more_breaks_it() {
+        let of = |pairs: &[(&str, &str)]| {
+            Variables(pairs.iter().map(|(key, value)| Variable::new(*key, *value)).collect())
+        };
+        let variables = of(&[("X", "$A"), ("A", "$B"), ("B", "-$C"), ("C", "${A}"), ("PATH", "$PATH:/bin")]);
+        let names = circle(&variables, &Variables::default()).unwrap_or_default();
+        assert_eq!(names, ["A", "B", "C", "A"]);
+        assert_eq!(circle(&variables, &of(&[("B", "plain")])), None);
+        assert_eq!(circle(&of(&[("PATH", "$PATH:/bin")]), &Variables::default()), None);
     }
 
     #[test]

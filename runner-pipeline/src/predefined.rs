@@ -161,7 +161,7 @@ impl Predefined {
             list.add("CI_JOB_MANUAL", "true");
         }
         if let Some(image) = &job.spec.image {
-            list.add("CI_JOB_IMAGE", &image.name);
+            list.0.push(Variable::new("CI_JOB_IMAGE", image.name.as_str()));
         }
         if let Some((index, _)) = instance {
             list.add("CI_NODE_INDEX", index.to_string());

@@ -1,5 +1,7 @@
 //! Which jobs are part of the pipeline, and each of them complete.
 
+use std::collections::HashSet;
+
 use runner_core::job::{JobSpec, Step, Variable, Variables};
 
 use super::{
@@ -10,6 +12,7 @@ use super::{
 };
 use crate::{
     diagnostic::Mistakes,
+    expansion::circle,
     pipeline::{AllowFailure, Context, JobWhen, Need, PipelineJob},
     rules::{self, Verdict},
     syntax::{environment::Environment, job::Known, root::Root},
@@ -49,6 +52,7 @@ impl Outcomes<'_, '_> {
         let keys = CacheKeys::new(self.context, self.check);
         let mut jobs: Vec<PipelineJob> =
             instances.iter().map(|instance| self.job(instance, &shared, &keys)).collect();
+        self.circles(&jobs, instances);
         let included: Vec<bool> = jobs.iter().map(|job| job.not_run.is_none()).collect();
         let name =
             |index: usize| instances.get(index).map(|instance| instance.name.clone()).unwrap_or_default();
@@ -73,6 +77,22 @@ impl Outcomes<'_, '_> {
             });
         }
         jobs
+    }
+
+    /// Notes variables that refer to each other in a circle, at the first job that has them: they have no value.
+    fn circles(&self, jobs: &[PipelineJob], instances: &[Instance<'_>]) {
+        let mut known = HashSet::new();
+        for (job, instance) in jobs.iter().zip(instances).filter(|(job, _)| job.not_run.is_none()) {
+            let Some(circle) = circle(&job.spec.variables, &self.context.overrides) else { continue };
+            let way = circle.join(" → ");
+            if known.insert(circle) {
+                let message =
+                    format!("the variables of `{}` refer to each other in a circle: {way}", job.name);
+                let help =
+                    "give one of them a value, or `expand: false` where a dollar sign is meant as it is";
+                self.check.error_with_help(instance.job.span, message, help);
+            }
+        }
     }
 
     /// A job whose need is not part of the pipeline could never start.

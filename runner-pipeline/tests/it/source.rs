@@ -374,7 +374,7 @@ async fn a_job_of_a_file_gets_the_work_tree_of_its_repository() -> Outcome {
     let repository = Repository::discover(tree.root()).await?;
     let predefined = Predefined::of(&repository, PipelineEvent::Push, "ci.yml").await?;
     let context = Context { predefined: predefined.variables.clone(), ..Context::default() };
-    let text = "workflow: {name: for $CI_COMMIT_BRANCH}\na:\n  script: x\n  variables: {GIT_DEPTH: 3, OWN: $CI_JOB_NAME}\n  rules: [if: $CI_COMMIT_BRANCH == \"main\"]\n";
+    let text = "workflow: {name: for $CI_COMMIT_BRANCH}\na:\n  image: rust:$OWN\n  script: x\n  variables: {GIT_DEPTH: 3, OWN: $CI_JOB_NAME}\n  rules: [if: $CI_COMMIT_BRANCH == \"main\"]\n";
     let snapshot = Arc::new(Snapshot::take(&repository, &predefined, &tree.beside("scratch")).await?);
     let run = PipelineRun {
         pipeline: parse("ci.yml", text, &context)?,
@@ -389,6 +389,7 @@ async fn a_job_of_a_file_gets_the_work_tree_of_its_repository() -> Outcome {
     let lease = source.next(Capacity { free: 1 }, &CancellationToken::new()).await?.ok_or("no job came")?;
     let value = |key| lease.job.variables.value(key);
     assert_eq!((value("OWN").as_str(), value("CI_JOB_ID").as_str()), ("a", lease.job.id.as_str()));
+    assert_eq!(value("CI_JOB_IMAGE"), "rust:a");
     assert_eq!(value("CI_PIPELINE_NAME"), "for main");
     assert_eq!(value("CI_COMMIT_SHA"), snapshot.sha());
     assert_eq!(value("CI_REPOSITORY_URL"), snapshot.url());

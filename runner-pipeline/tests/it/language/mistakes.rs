@@ -802,3 +802,17 @@ fn a_fault_in_an_expression_has_its_place_within_the_string() -> Outcome {
         &["4:27+1 `?` is not understood here", "5:27+1 `?` is not understood here"],
     )
 }
+
+#[test]
+fn variables_in_a_circle_have_no_value() -> Outcome {
+    check(
+        "variables: {A: $B, B: x-$A}\nleft out: {script: x, rules: [when: never]}\na: {script: x}\nb: {script: x}\n\
+         c: {script: x, variables: {A: y}}\nd: {script: x, variables: {C: $D, D: $E, E: $C, A: y}}\n",
+        &[
+            "3:1+1 the variables of `a` refer to each other in a circle: A → B → A | give one of them a value, or \
+             `expand: false` where a dollar sign is meant as it is",
+            "6:1+1 the variables of `d` refer to each other in a circle: C → D → E → C | give one of them a value, or \
+             `expand: false` where a dollar sign is meant as it is",
+        ],
+    )
+}
