@@ -6,10 +6,7 @@
 //! The job checks out the real commit and lays the changes over it, so that `git log` and `git diff` in a job tell
 //! what they tell the user.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::{io, path::Path};
 
 use runner_core::job::{GitInfo, RefKind};
 
@@ -19,6 +16,7 @@ use crate::{
 };
 
 mod bare;
+mod scratch;
 mod tree;
 
 use bare::Bare;
@@ -175,43 +173,6 @@ fn refspec(name: &str) -> String {
         Some(branch) => format!("+{name}:refs/remotes/origin/{branch}"),
         None => format!("+{name}:{name}"),
     }
-}
-
-/// A directory of our own, removed with everything in it when dropped.
-#[derive(Debug)]
-struct Scratch(PathBuf);
-
-impl Scratch {
-    /// Makes a new directory in `parent`.
-    fn create(parent: &Path) -> Result<Self, RepositoryError> {
-        let failed = |cause| scratch_error("make the scratch directory", cause);
-        let parent = std::path::absolute(parent).map_err(failed)?;
-        std::fs::create_dir_all(&parent).map_err(failed)?;
-        for number in 0.. {
-            let path = parent.join(format!("sources-{}-{number}.git", std::process::id()));
-            match private_directory(&path) {
-                Ok(()) => return Ok(Self(path)),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(failed(error)),
-            }
-        }
-        Err(failed(io::ErrorKind::AlreadyExists.into()))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(path = %self.0.display(), %error, "the scratch directory was not removed");
-        }
-    }
-}
-
-fn private_directory(path: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
 }
 
 fn scratch_error(action: &str, cause: io::Error) -> RepositoryError {

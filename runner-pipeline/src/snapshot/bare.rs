@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Scratch, scratch_error};
+use super::{scratch::Scratch, scratch_error};
 use crate::repository::{Repository, RepositoryError};
 
 /// Names of refs and the hashes that they point at.
@@ -44,7 +44,7 @@ impl Bare {
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.scratch.0
+        self.scratch.path()
     }
 
     /// Makes the repository one that git takes for one, with `refs`, and with HEAD at `head` or at `sha`.
