@@ -72,8 +72,12 @@ fn no_space(_: &Scene<'_>, line: &str) -> Option<String> {
 }
 
 fn service_host(scene: &Scene<'_>, line: &str) -> Option<String> {
-    let signs =
-        ["Name or service not known", "Could not resolve host", "Temporary failure in name resolution"];
+    let signs = [
+        "Name or service not known",
+        "Could not resolve host",
+        "Temporary failure in name resolution",
+        "no such host",
+    ];
     (scene.image.is_some() && signs.iter().any(|sign| line.contains(sign))).then(|| {
         "a host name is not known here. If it is that of a service: the local executor starts none".to_owned()
     })
@@ -123,6 +127,18 @@ mod tests {
     #[test]
     fn a_missing_file_of_a_program_that_ran_is_no_missing_program() {
         assert_eq!(with("cat: notes.txt: No such file or directory\n", 1, None), "");
+    }
+
+    #[test]
+    fn a_host_that_is_not_known_may_be_a_service() {
+        let lines = [
+            "psql: error: could not translate host name \"postgres\" to address: Name or service not known",
+            "error during connect: Get \"http://docker:2375/info\": dial tcp: lookup docker on 10.0.0.1:53: no such host",
+        ];
+        for line in lines {
+            assert!(with(line, 1, Some("x")).contains("the local executor starts none"), "{line}");
+            assert_eq!(with(line, 1, None), "");
+        }
     }
 
     #[test]

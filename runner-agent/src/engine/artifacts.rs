@@ -125,7 +125,8 @@ async fn upload_one(spec: &ArtifactSpec, store: &dyn ArtifactStore, place: &Work
         files = only_regular(place.project, files).await?;
     }
     if files.is_empty() {
-        place.warn(&format!("no files to upload, so there are no {what}")).await;
+        let verb = if spec.kind == "archive" { "are" } else { "is" };
+        place.warn(&format!("no files to upload, so there {verb} no {what}")).await;
         return Ok(());
     }
     let artifact = ArtifactUpload {

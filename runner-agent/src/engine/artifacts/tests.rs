@@ -120,7 +120,8 @@ async fn names_when_and_kinds_are_those_of_the_job() {
 async fn what_is_missing_is_a_warning_and_no_failure() {
     let site = Site::new(&["folder/f"]);
     let store = MemoryArtifacts::new();
-    let specs = [spec(&["none", "../outside"]), report("junit", &["*.xml", "folder"])];
+    let specs =
+        [spec(&["none", "../outside"]), report("junit", &["*.xml", "folder"]), report("sast", &["none"])];
     upload_to(&*store, &site, &specs, true).await.unwrap();
     let kinds: Vec<_> = store.uploads().into_iter().map(|(artifact, _)| artifact.kind).collect();
     assert_eq!(kinds, ["junit"], "a folder counts with what is in it");
@@ -128,6 +129,7 @@ async fn what_is_missing_is_a_warning_and_no_failure() {
     assert!(said.contains("WARNING: none: no matching files"), "{said}");
     assert!(said.contains("WARNING: ../outside: it is outside of the project directory"), "{said}");
     assert!(said.contains("WARNING: no files to upload, so there are no artifacts"), "{said}");
+    assert!(said.contains("WARNING: no files to upload, so there is no sast report"), "{said}");
 }
 
 /// A store that fails as told before it works, and notes how often it was called.
