@@ -26,7 +26,8 @@ impl Changes {
         let paths = [".", ":(exclude).[r]unner/*"];
         let output =
             git.run(&[&["add", "--all", "--sparse", "--ignore-errors", "--"], &paths[..]].concat()).await?;
-        let notes = notes(&output)?;
+        let mut notes = notes(&output)?;
+        notes.extend(changed_submodules(repository, &git).await?);
         let mut arguments = vec![OsString::from("write-tree")];
         if let Some(folder) = repository.within() {
             let mut prefix = OsString::from("--prefix=");
@@ -49,6 +50,40 @@ impl Changes {
         let commit = dated(git, repository).text(&arguments).await?;
         Ok(Self { commit: Some(commit), notes })
     }
+}
+
+/// A remark on submodules that are not as the last commit has them: jobs fetch those from where they come from.
+async fn changed_submodules(repository: &Repository, git: &Git) -> Result<Option<String>, RepositoryError> {
+    let has_some = repository.within().is_none() && repository.root().join(".gitmodules").exists();
+    if repository.head().is_none() || !has_some {
+        return Ok(None);
+    }
+    let arguments = [
+        "status",
+        "--porcelain=v2",
+        "-z",
+        "--no-renames",
+        "--untracked-files=no",
+        "--ignore-submodules=none",
+    ];
+    let output = git.run(&arguments).await?;
+    if !output.succeeded {
+        return Err(RepositoryError::of(&output, "status"));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    // `1 XY S.M. mode mode mode hash hash path`: the third word begins with an S where the path is a submodule.
+    let changed = text.split('\0').filter_map(|line| {
+        let mut words = line.splitn(9, ' ');
+        words.nth(2).filter(|word| word.starts_with('S'))?;
+        words.last().map(|path| format!("`{path}`"))
+    });
+    let changed: Vec<String> = changed.collect();
+    Ok((!changed.is_empty()).then(|| {
+        format!(
+            "submodules are not as they are committed, and jobs get them as committed: {}",
+            changed.join(", ")
+        )
+    }))
 }
 
 /// A folder that has not changed is the same commit each time.

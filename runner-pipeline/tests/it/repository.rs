@@ -393,6 +393,27 @@ async fn a_submodule_is_its_commit() -> Outcome {
 }
 
 #[tokio::test]
+async fn a_submodule_that_is_not_as_committed_is_noted() -> Outcome {
+    let library = WorkTree::with_commit()?;
+    let tree = WorkTree::with_commit()?;
+    for name in ["a", "b b", "c", "clean"] {
+        tree.git(&["submodule", "--quiet", "add", &library.root().to_string_lossy(), name])?;
+    }
+    tree.commit("with libraries")?;
+    assert_eq!(snapshot(&tree).await?.notes(), [""; 0]);
+    tree.write("a/file", "changed")?;
+    git(&tree.root().join("b b"), &["commit", "--quiet", "--allow-empty", "-m", "newer"])?;
+    tree.write("c/untracked", "x")?;
+    let taken = snapshot(&tree).await?;
+    let [note] = taken.notes() else { return Err(format!("{:?}", taken.notes()).into()) };
+    assert_eq!(
+        note,
+        "submodules are not as they are committed, and jobs get them as committed: `a`, `b b`, `c`"
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn relative_addresses_of_submodules_belong_to_the_remote_or_to_the_work_tree() -> Outcome {
     let tree = WorkTree::with_commit()?;
     let root = tree.root().to_string_lossy().into_owned();
