@@ -18,6 +18,7 @@
 //!     "message": "exit code 1",    // why it failed, or was skipped, for a person
 //!     "hint": null,
 //!     "allow_failure": false,      // it failed, and may
+//!     "attempts": 1,               // 0 where it never started, more where it was retried
 //!     "milliseconds": {            // null where the job never started
 //!       "queued": 3,               // it could have run, but no slot was free
 //!       "prepare": 4,
@@ -84,6 +85,7 @@ struct Job {
     message: Option<String>,
     hint: Option<String>,
     allow_failure: bool,
+    attempts: u32,
     milliseconds: Option<Times>,
     log: Option<String>,
     artifacts: Option<String>,
@@ -179,6 +181,7 @@ impl Job {
             message,
             hint: entry.hint.clone(),
             allow_failure,
+            attempts: entry.attempts,
             milliseconds: entry.total.is_some().then(|| Times::of(entry)),
             log: entry.log_from(directory),
             artifacts: entry.artifacts.as_deref().map(|path| shown_from(directory, path)),

@@ -21,6 +21,8 @@ pub(crate) struct Entry {
     pub(crate) state: State,
     /// When it was started.
     pub(crate) started: Option<Instant>,
+    /// How often it was started; 0 where it never ran, more than 1 where it was retried.
+    pub(crate) attempts: u32,
     /// How long it could have run, but no slot was free.
     pub(crate) queued: Duration,
     /// From its start to its end; `None` where it never ran.
@@ -118,6 +120,7 @@ impl Ledger {
             needs: role.needs,
             state: State::Waiting,
             started: None,
+            attempts: 0,
             queued: Duration::ZERO,
             total: None,
             phases: Vec::new(),
@@ -163,6 +166,7 @@ impl Entry {
     /// It was started; for a second time where it is retried.
     pub(crate) fn start(&mut self, now: Instant) {
         self.started.get_or_insert(now);
+        self.attempts += 1;
         self.phases.clear();
         self.state = State::Running { phase: None, waits_for: None };
     }

@@ -1,6 +1,6 @@
 //! The table at the end of a run, for a person.
 
-use std::{fmt::Write, path::Path, time::Duration};
+use std::{fmt::Write, iter, path::Path, time::Duration};
 
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
@@ -96,19 +96,20 @@ fn shown(ending: &Ending) -> (&'static str, Color, &'static str) {
 
 /// What the last column says.
 fn remark(entry: &Entry, ending: &Ending) -> String {
-    match ending {
-        Ending::Skipped(why) => tame(why),
-        Ending::Manual => format!("starts by hand: runner exec {}", quoted(&entry.name)),
-        Ending::Canceled if entry.total.is_none() => "not started".into(),
-        Ending::Failed { allowed: true, .. } => "allowed to fail".into(),
+    let tried = (entry.attempts > 1).then(|| format!("tried {} times", entry.attempts));
+    let told: Vec<String> = match ending {
+        Ending::Skipped(why) => vec![tame(why)],
+        Ending::Manual => vec![format!("starts by hand: runner exec {}", quoted(&entry.name))],
+        Ending::Canceled if entry.total.is_none() => vec!["not started".into()],
+        Ending::Failed { allowed: true, .. } => iter::once("allowed to fail".into()).chain(tried).collect(),
         Ending::Succeeded | Ending::Failed { .. } | Ending::Canceled => {
             let phases = entry.phases.iter().filter(|record| record.duration >= WORTH_TELLING);
-            let told: Vec<_> = phases
-                .map(|record| format!("{} {}", phase_name(record.phase), human(record.duration)))
-                .collect();
-            told.join(" · ")
+            let phases =
+                phases.map(|record| format!("{} {}", phase_name(record.phase), human(record.duration)));
+            tried.into_iter().chain(phases).collect()
         }
-    }
+    };
+    told.join(" · ")
 }
 
 /// Why a job failed, and where to read on.

@@ -53,6 +53,7 @@ fn a_run_is_one_document_with_all_that_is_known_of_each_job() {
           "message": "exit code 2",
           "hint": null,
           "allow_failure": false,
+          "attempts": 1,
           "milliseconds": {
             "queued": 3,
             "prepare": 0,
@@ -74,6 +75,7 @@ fn a_run_is_one_document_with_all_that_is_known_of_each_job() {
           "message": "unit failed",
           "hint": null,
           "allow_failure": false,
+          "attempts": 0,
           "milliseconds": null,
           "log": null,
           "artifacts": null

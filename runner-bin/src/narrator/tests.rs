@@ -115,7 +115,8 @@ async fn a_job_that_is_tried_again_says_so_and_keeps_one_log() {
     a │ try 2
     a ✓ passed (2.0s)
     ");
-    assert_eq!(told.ledger.entries[0].state, State::Ended(Ending::Succeeded));
+    let entry = &told.ledger.entries[0];
+    assert_eq!((&entry.state, entry.attempts), (&State::Ended(Ending::Succeeded), 2));
     assert_eq!(fs_err::read_to_string(directory.path().join("a.log")).unwrap(), "try 1\ntry 2\n");
 }
 

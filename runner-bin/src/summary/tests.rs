@@ -30,10 +30,13 @@ fn ledger() -> Ledger {
         entry.state = State::Ended(ending);
     };
     let [lint, unit, flaky, build, deploy, release] = &mut ledger.entries[..] else { panic!() };
+    lint.start(start);
     end(lint, Ending::Succeeded, 1200);
     end(unit, failed(127, false), 65_000);
     unit.log = Some("/project/.runner/logs/unit-3.12.log".into());
     unit.hint = Some("pytest is not on this machine".into());
+    flaky.start(start);
+    flaky.start(start);
     end(flaky, failed(3, true), 40);
     end(build, Ending::Canceled, 400);
     deploy.state = State::Ended(Ending::Skipped("unit: [3.12] failed".into()));
@@ -58,9 +61,9 @@ fn every_job_has_its_line_and_every_failure_its_reason() {
     insta::assert_snapshot!(summary(&ledger(), frame, Palette::new(false)), @r"
 
       Job           Stage   Status       Time
-    ✓ lint          test    passed       1.2s  script 1.2s
+    ✓ lint          test    passed       1.2s  tried 2 times · script 1.2s
     ✗ unit: [3.12]  test    failed     1m 05s  script 1m 04s
-    ! flaky         test    failed       0.0s  allowed to fail
+    ! flaky         test    failed       0.0s  allowed to fail · tried 3 times
     ✗ build         build   canceled     0.4s  script 0.4s
     – deploy        deploy  skipped         –  unit: [3.12] failed
     ▷ release it    deploy  manual          –  starts by hand: runner exec 'release it'

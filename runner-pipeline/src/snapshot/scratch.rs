@@ -20,10 +20,10 @@ pub(super) struct Scratch {
 impl Scratch {
     /// Makes a new directory in `parent`, and removes those of processes that were killed.
     pub(super) fn create(parent: &Path) -> Result<Self, RepositoryError> {
-        let failed = |cause| scratch_error("make the scratch directory", cause);
-        let parent = std::path::absolute(parent).map_err(failed)?;
-        std::fs::create_dir_all(&parent).map_err(failed)?;
-        sweep(&parent);
+        let failed = |cause| scratch_error(&format!("make a directory in {}", parent.display()), cause);
+        let parent = &std::path::absolute(parent).map_err(failed)?;
+        std::fs::create_dir_all(parent).map_err(failed)?;
+        sweep(parent);
         for number in 0.. {
             let path = parent.join(format!("sources-{}-{number}.git", std::process::id()));
             match private_directory(&path) {
