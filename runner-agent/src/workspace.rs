@@ -80,10 +80,17 @@ impl Workspace {
     /// [`ErrorKind::Invalid`] where something may not be removed, such as files of another user; all else is removed.
     pub async fn remove(&self) -> Result<()> {
         let root = self.root.clone();
-        // Another job of that name may have it already, if this one removed it before.
         let lock = self.lock.try_clone().map_err(|error| failed("remove the job's directory", error))?;
         blocking("remove the job's directory", move || {
-            if is_at(&lock, &root)? || !is_directory(&root)? { removal::remove(&root) } else { Ok(()) }
+            if is_at(&lock, &root)? || !is_directory(&root)? {
+                return removal::remove(&root);
+            }
+            // The job may have put another directory in its place, or a new job of that name, which has a lock on it.
+            match lock_directory(&root) {
+                Ok(Some(_lock)) => removal::remove(&root),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                Ok(None) | Err(_) => Ok(()),
+            }
         })
         .await
     }
@@ -134,27 +141,32 @@ fn take(root: &Path) -> io::Result<Option<File>> {
         if !is_directory(root)? {
             return Ok(None);
         }
-        let open = || fs::OpenOptions::new().read(true).custom_flags(O_DIRECTORY | O_NOFOLLOW).open(root);
-        let opened = open().or_else(|error| {
-            if error.kind() == io::ErrorKind::PermissionDenied {
-                removal::open_up(root)?;
-            }
-            open()
-        });
-        let lock = match opened {
-            Ok(file) => file.into_file(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        };
-        match lock.try_lock() {
-            Ok(()) if is_at(&lock, root)? => return Ok(Some(lock)),
+        match lock_directory(root) {
+            Ok(Some(lock)) if is_at(&lock, root)? => return Ok(Some(lock)),
             // Who had it removed it meanwhile.
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(error),
+            Ok(Some(_)) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            taken => return taken,
         }
     }
     Ok(None)
+}
+
+/// Locks the directory at `path`; `None` where somebody else has.
+fn lock_directory(path: &Path) -> io::Result<Option<File>> {
+    let open = || fs::OpenOptions::new().read(true).custom_flags(O_DIRECTORY | O_NOFOLLOW).open(path);
+    let opened = open().or_else(|error| {
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            removal::open_up(path)?;
+        }
+        open()
+    });
+    let lock = opened?.into_file();
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 /// Whether `path` still leads to the directory that `lock` holds.
