@@ -7,6 +7,7 @@ use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     Engine, colour, duration,
+    files::Ground,
     limit::Halt,
     process::{End, Ran, drain},
 };
@@ -91,6 +92,8 @@ pub(crate) struct Course {
     outcome: Option<JobOutcome>,
     /// Whether a line of the user's script may have run.
     pub(crate) script_begun: bool,
+    /// The job's own directory, once it was looked at.
+    pub(crate) ground: Option<Ground>,
     phases: Vec<PhaseRecord>,
     usage: Usage,
     running: Option<(Phase, Instant)>,

@@ -1,6 +1,10 @@
 //! Work on the file system, off the threads that must not block.
 
-use std::{io, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 use fs_err::{self as fs, os::unix::fs::OpenOptionsExt};
 use runner_core::{Error, ErrorKind, Result};
@@ -56,6 +60,39 @@ pub(crate) fn clear(path: &Path) -> io::Result<()> {
         remove(&entry?.path())?;
     }
     Ok(())
+}
+
+/// A directory as it was before a job could put a link in its place.
+#[derive(Debug, Clone)]
+pub(crate) struct Ground {
+    path: PathBuf,
+    real: PathBuf,
+}
+
+impl Ground {
+    /// The directory at `path`, wherever links lead there now.
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), real: fs::canonicalize(path)? })
+    }
+
+    /// Whether its path leads where it did.
+    pub(crate) fn is_there(&self) -> io::Result<bool> {
+        match fs::canonicalize(&self.path) {
+            Ok(real) => Ok(real == self.real),
+            Err(error) if is_absent(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes everything in the directory at `path`, which is in this one. Where a job has moved either there is nothing
+    /// of ours at `path`: then nothing is removed or made.
+    pub(crate) fn clear(&self, path: &Path) -> io::Result<()> {
+        match fs::symlink_metadata(path) {
+            Ok(_) if self.is_there()? => clear(path),
+            Err(error) if !is_absent(&error) => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
 }
 
 /// Removes a tree, also where directories in it are not writable, as Go's module cache makes them.

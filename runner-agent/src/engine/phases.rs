@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use runner_core::{Error, ErrorKind, FailureReason, JobEvent, Phase, executor::Stop};
+use runner_core::{Error, ErrorKind, FailureReason, JobEvent, Phase, Result as CoreResult, executor::Stop};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
@@ -29,6 +29,11 @@ const LAST_OUTPUT: Duration = Duration::from_secs(1);
 /// Runs all phases but the last one.
 pub(crate) async fn work(engine: &mut Engine, course: &mut Course) {
     let start = Instant::now();
+    let root = engine.places.root.clone();
+    match files::blocking("look at the job's directory", move || files::Ground::at(&root)).await {
+        Ok(ground) => course.ground = Some(ground),
+        Err(error) => return course.stopped_by(engine, error.into()),
+    }
     let limit = Limit::new(engine.stop.clone()).within(start, engine.job.timeout);
     course
         .begin(engine, Phase::Prepare, &format!("Preparing the {} executor", engine.settings.executor))
@@ -222,14 +227,21 @@ pub(crate) async fn clean_up(engine: &Engine, course: &mut Course) {
     let leftovers = course.leftovers();
     let _all_arrived = timeout(LAST_OUTPUT, async { while leftovers.join_next().await.is_some() {} }).await;
     leftovers.abort_all();
-    let temporary = engine.places.temporary.clone();
-    let cleared = files::blocking("remove the job's file variables", move || files::clear(&temporary)).await;
+    let cleared = clear_temporary(engine, course).await;
     if let Err(error) = cleared {
         let text = format!("files that may hold secrets were left: failed to {}", error.chain());
         engine.events.job(&engine.job.id, JobEvent::Notice(text.clone()));
         engine.log.line(&colour::warning(&text)).await;
     }
     course.end(engine).await;
+}
+
+/// Removes what may hold secrets.
+async fn clear_temporary(engine: &Engine, course: &Course) -> CoreResult<()> {
+    // Without it nothing was made.
+    let Some(ground) = course.ground.clone() else { return Ok(()) };
+    let temporary = engine.places.temporary.clone();
+    files::blocking("remove the job's file variables", move || ground.clear(&temporary)).await
 }
 
 async fn begin_cleanup(engine: &Engine, course: &mut Course) {
@@ -262,7 +274,7 @@ pub(crate) async fn overdue(mut stop: StopReceiver, grace: Duration) {
     let mut known = None;
     loop {
         let patience = match known {
-            Some(Stop::Interrupt) => Some((grace + AFTER_KILL) * 2),
+            Some(Stop::Interrupt) => Some(grace.saturating_add(AFTER_KILL).saturating_mul(2)),
             Some(Stop::Abort) => Some(AFTER_KILL * 2),
             Some(Stop::Graceful { .. }) | None => None,
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use runner_core::{Result, Usage, log::JobLog};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 use super::limit::{Halt, Limit};
 use crate::host::{Command, Exit, Host, Process, ProcessEnd, ProcessEvent, ProcessSignal};
@@ -97,12 +97,11 @@ async fn end(
 ) -> Usage {
     if halt != Halt::Aborted {
         process.signal(ProcessSignal::Terminate);
-        let patience = Instant::now() + grace;
         let polite = async {
             tokio::select! {
                 biased;
                 () = limit.aborted() => None,
-                ended = timeout_at(patience, ended(process, output)) => ended.ok(),
+                ended = timeout(grace, ended(process, output)) => ended.ok(),
             }
         };
         if let Some(usage) = polite.await {
@@ -110,7 +109,7 @@ async fn end(
         }
     }
     process.signal(ProcessSignal::Kill);
-    timeout_at(Instant::now() + AFTER_KILL, ended(process, output)).await.unwrap_or_default()
+    timeout(AFTER_KILL, ended(process, output)).await.unwrap_or_default()
 }
 
 /// Waits for the end of a process that is on its way to it, or is gone.

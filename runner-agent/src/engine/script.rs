@@ -129,7 +129,7 @@ async fn end_descendants(host: &dyn Host, grace: Duration, limit: &mut Limit) {
         biased;
         () = limit.aborted() => {}
         // What goes wrong here shows again at the end of the job, where it is said.
-        _ended = timeout(grace + AFTER_KILL, host.end_all(grace)) => {}
+        _ended = timeout(grace.saturating_add(AFTER_KILL), host.end_all(grace)) => {}
     }
 }
 
@@ -139,7 +139,7 @@ pub(crate) async fn end_all(host: &dyn Host, grace: Duration, limit: &mut Limit)
     let politely = tokio::select! {
         biased;
         () = limit.aborted() => None,
-        ended = timeout(grace + AFTER_KILL, host.end_all(grace)) => Some(ended),
+        ended = timeout(grace.saturating_add(AFTER_KILL), host.end_all(grace)) => Some(ended),
     };
     let ended = match politely {
         Some(ended) => ended,

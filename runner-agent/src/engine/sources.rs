@@ -51,6 +51,7 @@ pub(crate) async fn get(
             refuse_options(engine)?;
             let before = (HookName::PreGetSourcesScript, engine.places.root.as_path());
             steps::run_hook(engine, environment, course, limit, before).await?;
+            stay_here(course).await?;
             let remote = Remote::parse(&engine.job.git.repo_url);
             let git = Git::prepare(engine, environment, &remote, wishes.submodule_https).await?;
             let settings = settings(engine, environment, remote);
@@ -59,6 +60,16 @@ pub(crate) async fn get(
             steps::run_hook(engine, environment, course, limit, after).await
         }
     }
+}
+
+/// Refuses to go on where a hook has put a link in the place of the job's directory.
+async fn stay_here(course: &Course) -> Phased {
+    let Some(ground) = course.ground.clone() else { return Ok(()) };
+    if files::blocking("look at the job's directory", move || ground.is_there()).await? {
+        return Ok(());
+    }
+    let message = "a hook moved the job's directory or put a link in its place";
+    Err(Obstacle::failed(FailureReason::ConfigurationError, message))
 }
 
 async fn clear(engine: &Engine) -> CoreResult<()> {
