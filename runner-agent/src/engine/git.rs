@@ -173,7 +173,8 @@ fn user_configurations(environment: &[(String, String)]) -> Vec<PathBuf> {
     files.extend(xdg.map(|folder| folder.join("git/config")));
     files.extend(home.map(|home| home.join(".gitconfig")));
     // Git reads over a file of the user's that it may not read, but fails at one that another includes.
-    files.retain(|path| std::fs::File::open(path).is_ok());
+    // A pipe would make whoever opens it wait.
+    files.retain(|path| path.is_file() && std::fs::File::open(path).is_ok());
     files
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use runner_core::{Result, job::Variables, log::JobLog};
 
-use super::colour;
+use super::{colour, files};
 use crate::archive::{Untracked, Wanted, select};
 
 /// The work tree of a job, and where to speak of it.
@@ -26,6 +26,12 @@ impl Workplace<'_> {
         self.log.line(&colour::warning(text)).await;
     }
 
+    /// Whether the job has left its work tree where it was.
+    async fn has_work_tree(&self) -> bool {
+        let project = self.project.to_owned();
+        files::blocking("look at the work tree", move || Ok(project.is_dir())).await.unwrap_or(true)
+    }
+
     /// The files that are wanted; what was found is said.
     pub(crate) async fn select(
         &self,
@@ -43,7 +49,14 @@ impl Workplace<'_> {
                 }
             }
         }
-        let selection = select(self.project, wanted).await?;
+        let selection = match select(self.project, wanted).await {
+            Ok(selection) => selection,
+            Err(error) if !self.has_work_tree().await => {
+                self.warn(&format!("the work tree is gone: failed to {}", error.chain())).await;
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(error),
+        };
         for notice in &selection.notices {
             if notice.is_warning {
                 self.warn(&notice.text).await;
