@@ -3,7 +3,9 @@
 use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
-use runner_core::{Error, ErrorKind, JobEnd, JobHandle, JobId, Result, RunningJob, executor::Stop};
+use runner_core::{
+    Error, ErrorKind, JobEnd, JobHandle, JobId, Result, RunningJob, executor::Stop, log::LogSpool,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -15,10 +17,11 @@ use crate::{engine::StopSender, supervise::SupervisedHost, workspace::Workspace}
 pub(super) struct LocalJob {
     pub(super) id: JobId,
     pub(super) shared: Weak<Shared>,
-    pub(super) workspace: Workspace,
+    pub(super) workspace: Arc<Workspace>,
     pub(super) keep: bool,
     pub(super) host: Arc<SupervisedHost>,
     pub(super) stop: StopSender,
+    pub(super) spool: Arc<dyn LogSpool>,
     /// Triggered when nothing of the job runs any more. Its end may still be on the way to the source.
     pub(super) done: CancellationToken,
     pub(super) end: watch::Receiver<Option<JobEnd>>,
@@ -44,6 +47,8 @@ impl RunningJob for LocalJob {
 
     async fn cleanup(&self) -> Result<()> {
         self.stop.stop(Stop::Abort);
+        // Whoever cleans up has the end, or gave it up: a job must not wait for somebody to read its log.
+        self.spool.discard().await;
         self.host.close().await;
         self.done.cancelled().await;
         if !self.keep {

@@ -20,6 +20,9 @@ use crate::{
 /// How long a job that its source cancels has at least, for `after_script` and what is sent after it.
 const PATIENCE: Duration = Duration::from_mins(15);
 
+/// What the clock cannot hold is this long.
+const A_YEAR: Duration = Duration::from_hours(24 * 365);
+
 /// How long the end of a job may take to be said that its source aborted.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
@@ -43,10 +46,19 @@ impl Course {
     ) {
         let Self { job, engine, host, log, reporter, stop } = self;
         let finished = CancellationToken::new();
+        let done = done.drop_guard();
+        let processes = Arc::clone(&host);
+        // A task of its own, so that a panic in it ends the job and not its report, and one in a report does not leave
+        // it behind: the job is done when this is.
+        let engine = tasks.spawn(async move {
+            let _done = done;
+            let end = engine.run().await;
+            processes.close().await;
+            end
+        });
         let work = async {
-            let done = done.drop_guard();
-            // A task of its own, so that a panic in it ends the job and not its report.
-            let ended = tasks.spawn(engine.run()).await;
+            let ended = engine.await;
+            // It is open still where the engine has panicked.
             host.close().await;
             let engine_end = match ended {
                 Ok(end) => end,
@@ -54,7 +66,6 @@ impl Course {
             };
             let digest = log.finish().await;
             finished.cancel();
-            drop(done);
             (engine_end, digest)
         };
         let work = async {
@@ -120,7 +131,9 @@ pub(super) fn stop_for(wish: WishAction, job: &JobSpec) -> Option<Stop> {
     match wish {
         WishAction::GoOn => None,
         WishAction::CancelGracefully => {
-            Some(Stop::Graceful { deadline: Instant::now() + job.timeout.max(PATIENCE) })
+            let now = Instant::now();
+            let longest = now.checked_add(job.timeout.max(PATIENCE));
+            Some(Stop::Graceful { deadline: longest.unwrap_or(now + A_YEAR) })
         }
         WishAction::Abort => Some(Stop::Abort),
     }

@@ -3,12 +3,12 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use runner_core::{
-    CacheScope, JobContext, JobLease, JobReport, JobSpec, Result,
+    CacheScope, Error, ErrorKind, JobContext, JobLease, JobReport, JobSpec, Result,
     log::{JobLog, LogSpool, MemorySpool},
     report::Reporter,
     source::Wish,
 };
-use tokio::{sync::watch, time::sleep};
+use tokio::{sync::watch, task::JoinError, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -41,8 +41,13 @@ pub(super) async fn start(
     context: JobContext,
 ) -> Result<Arc<LocalJob>> {
     let workspace = Workspace::create(&shared.config.builds, &directory_name(&lease.job)).await?;
-    let course = match prepare(&shared.config, &workspace, lease, context).await {
-        Ok(course) => course,
+    let workspace = Arc::new(workspace);
+    let (config, directory) = (Arc::clone(shared), Arc::clone(&workspace));
+    // A task of its own, so that a panic in it leaves no directory.
+    let prepared =
+        shared.tasks.spawn(async move { prepare(&config.config, &directory, lease, context).await }).await;
+    let (course, spool) = match prepared.unwrap_or_else(|panicked| Err(unprepared(panicked))) {
+        Ok(prepared) => prepared,
         Err(error) => {
             if let Err(error) = workspace.remove().await {
                 tracing::warn!(error = error.chain(), "a job that could not be started left its directory");
@@ -59,6 +64,7 @@ pub(super) async fn start(
         keep: shared.config.keep,
         host: Arc::clone(&course.host),
         stop: course.stop.clone(),
+        spool,
         done: done.clone(),
         end,
     };
@@ -72,7 +78,7 @@ async fn prepare(
     workspace: &Workspace,
     lease: JobLease,
     context: JobContext,
-) -> Result<Course> {
+) -> Result<(Course, Arc<dyn LogSpool>)> {
     let places = workspace.places(&project_path(&lease.job)).await?;
     let host = Arc::new(SupervisedHost::start(&config.supervisor)?);
     let (stop, stop_receiver) = stop_channel();
@@ -93,7 +99,7 @@ async fn prepare(
     });
     let sections = lease.job.features.sections;
     let log = JobLog::new(&context.log, masks::of(&lease.job), sections, Arc::clone(&spool));
-    let reporter = Reporter::new(Arc::clone(&lease.report), spool, context.log.interval);
+    let reporter = Reporter::new(Arc::clone(&lease.report), Arc::clone(&spool), context.log.interval);
     reporter.note(wish);
     let settings = settings(config, &lease, &context, &places.root);
     let shared_host = Arc::clone(&host) as Arc<dyn Host>;
@@ -109,7 +115,11 @@ async fn prepare(
         events: context.events,
         stop: stop_receiver,
     };
-    Ok(Course { engine, host, log, reporter, stop, job: lease.job })
+    Ok((Course { engine, host, log, reporter, stop, job: lease.job }, spool))
+}
+
+fn unprepared(panicked: JoinError) -> Error {
+    Error::new(ErrorKind::Internal, "prepare the job").because(panicked)
 }
 
 /// What does not depend on what the job is made of.
