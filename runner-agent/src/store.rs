@@ -61,10 +61,12 @@ impl DirectoryArtifacts {
     /// Where something cannot be removed.
     pub async fn clear(&self) -> Result<()> {
         let (folder, archive) = (self.folder(), self.archive(&self.job));
+        let (archives, job) = (self.root.join(ARCHIVES), name::folder(&self.job));
         let clear = || {
             blocking::run(move |_| {
                 let removed = absent_is_fine(fs_err::remove_file(archive))
-                    .and_then(|()| absent_is_fine(fs_err::remove_dir_all(folder)));
+                    .and_then(|()| absent_is_fine(fs_err::remove_dir_all(folder)))
+                    .and_then(|()| absent_is_fine(remove_partials(&archives, &job)));
                 removed.map_err(|cause| io_error("remove artifacts of an earlier run", cause))
             })
         };
@@ -115,6 +117,27 @@ impl ArtifactStore for DirectoryArtifacts {
         let file = opened.await.map_err(|error| error.with("job", &dependency.name))?;
         Ok(Box::new(tokio::fs::File::from_std(file.into_file())))
     }
+}
+
+/// Removes what uploads of the job with this folder left in processes that were killed.
+fn remove_partials(archives: &Path, job: &str) -> io::Result<()> {
+    for entry in fs_err::read_dir(archives)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| process_of_partial(name, job));
+        if process.is_some_and(|process| process != process::id()) {
+            absent_is_fine(fs_err::remove_file(entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The number of the process that spooled to the file `name`, if that is a spool of the job with this folder.
+fn process_of_partial(name: &str, job: &str) -> Option<u32> {
+    let numbers = name.strip_prefix('.')?.strip_prefix(job)?.strip_prefix('.')?.strip_suffix(".partial")?;
+    let (process, upload) = numbers.split_once('-')?;
+    upload.parse::<u64>().ok()?;
+    process.parse().ok()
 }
 
 /// A file that is removed when it is dropped, unless it was renamed.

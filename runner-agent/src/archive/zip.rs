@@ -30,11 +30,48 @@ pub(super) fn write(
     level: Level,
     interrupt: &Interrupt,
 ) -> io::Result<()> {
+    let output = Quiet { output, has_failed: false };
     let mut packer = Packer { zip: ZipWriter::new_stream(output), folder, level, interrupt };
     for path in files {
         packer.add(path)?;
     }
     packer.zip.finish().map_err(into_io)?.into_inner().flush()
+}
+
+/// Takes whatever comes after a first failure, because a [`ZipWriter`] that is dropped ends its archive, and complains on
+/// the standard error of the whole program where it cannot.
+struct Quiet<W> {
+    output: W,
+    has_failed: bool,
+}
+
+impl<W> Quiet<W> {
+    fn note<T>(&mut self, done: io::Result<T>) -> io::Result<T> {
+        self.has_failed |= done.as_ref().is_err_and(|cause| cause.kind() != io::ErrorKind::Interrupted);
+        done
+    }
+}
+
+impl<W: Write> Write for Quiet<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.has_failed {
+            return Ok(());
+        }
+        let done = self.output.write_all(bytes);
+        self.note(done)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.has_failed {
+            return Ok(());
+        }
+        let done = self.output.flush();
+        self.note(done)
+    }
 }
 
 struct Packer<'a, W: Write> {
@@ -114,5 +151,36 @@ fn into_io(error: ZipError) -> io::Error {
     match error {
         ZipError::Io(cause) => cause,
         error => io::Error::other(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An output whose reader has gone.
+    struct Broken(usize);
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            self.0 += 1;
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_archive_that_nobody_reads_is_an_error_once() {
+        let folder = tempfile::tempdir().unwrap();
+        fs_err::write(folder.path().join("file"), "content").unwrap();
+        let mut output = Broken(0);
+        let files = [PathBuf::from("file")];
+        let error = write(&mut output, folder.path(), &files, Level::default(), &Interrupt::default());
+        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        // Another one would be complained about where people read.
+        assert_eq!(output.0, 1);
     }
 }

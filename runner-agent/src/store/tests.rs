@@ -178,3 +178,16 @@ async fn a_read_only_folder_in_an_archive_can_be_replaced() {
     let mode = fs_err::metadata(place.root().join("job/ro")).unwrap().permissions();
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o755);
 }
+
+#[tokio::test]
+async fn what_a_killed_process_spooled_is_removed_and_nothing_else() {
+    let place = Place::new(&[]);
+    let archives = place.root().join(ARCHIVES);
+    fs_err::create_dir_all(&archives).unwrap();
+    let others = [".job.1.7-0.partial", ".jobs.7-0.partial", "jobs.zip"];
+    for name in others.iter().chain(&[".job.0-12.partial"]) {
+        fs_err::write(archives.join(name), "x").unwrap();
+    }
+    place.store("job").clear().await.unwrap();
+    assert_eq!(place.all_files(), others.map(|name| format!("{ARCHIVES}/{name}")));
+}
