@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::time::{self, Instant};
+use tokio::{
+    task::JoinSet,
+    time::{self, Instant},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -20,6 +23,9 @@ use crate::{
 
 /// How long the removal of one job's environment may take.
 const CLEANUP_LIMIT: time::Duration = time::Duration::from_mins(5);
+
+/// What the clock cannot hold is this long.
+const A_YEAR: time::Duration = time::Duration::from_hours(24 * 365);
 
 /// What all tasks of a run loop share.
 #[derive(Debug)]
@@ -136,12 +142,7 @@ impl Driver {
     async fn run_to_end(&self, job: &dyn RunningJob, report: &Arc<dyn JobReport>) -> JobEnd {
         let mut end = self.wait(job).await.unwrap_or_else(|error| unknown_end(&error));
         if !end.reported {
-            let reporter = Reporter::new(
-                Arc::clone(report),
-                Arc::new(MemorySpool::new()),
-                LogLimits::default().interval,
-            );
-            end.reported = report_end(&reporter, &end).await;
+            end.reported = report_for(Arc::clone(report), end.clone()).await;
         }
         let id = job.handle().job;
         match time::timeout(CLEANUP_LIMIT, job.cleanup()).await {
@@ -178,7 +179,10 @@ impl Driver {
 fn stop_for(level: ShutdownLevel) -> Option<Stop> {
     match level {
         ShutdownLevel::Run | ShutdownLevel::Drain | ShutdownLevel::Leave => None,
-        ShutdownLevel::Cancel(patience) => Some(Stop::Graceful { deadline: Instant::now() + patience }),
+        ShutdownLevel::Cancel(patience) => {
+            let now = Instant::now();
+            Some(Stop::Graceful { deadline: now.checked_add(patience).unwrap_or(now + A_YEAR) })
+        }
         ShutdownLevel::Interrupt => Some(Stop::Interrupt),
         ShutdownLevel::Abort => Some(Stop::Abort),
     }
@@ -205,6 +209,17 @@ async fn never_started(error: &Error, report: &Arc<dyn JobReport>, limits: &LogL
     let mut end = JobEnd { outcome, reported: false, script_begun: false, log, phases: Vec::new() };
     end.reported = report_end(&reporter, &end).await;
     end
+}
+
+/// Reports the end of a job whose environment did not.
+async fn report_for(report: Arc<dyn JobReport>, end: JobEnd) -> bool {
+    let mut reporting = JoinSet::new();
+    // A task of its own: if a report panics, the job is cleaned up all the same.
+    reporting.spawn(async move {
+        let reporter = Reporter::new(report, Arc::new(MemorySpool::new()), LogLimits::default().interval);
+        report_end(&reporter, &end).await
+    });
+    reporting.join_next().await.and_then(std::result::Result::ok).unwrap_or_default()
 }
 
 /// The end of a job that nobody knows: never a success.

@@ -6,11 +6,17 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use runner_core::{
-    Event, EventSink, FailureReason, JobEvent, JobOutcome, JobSpec, Runner, SavedLease, Secret,
+    Capacity, Error, ErrorKind, Event, EventSink, FailureReason, JobEvent, JobLease, JobOutcome, JobReport,
+    JobSource, JobSpec, Result, Runner, SavedLease, Secret,
+    outcome::LogDigest,
     run::{RunSummary, RunnerConfig, Shutdown, ShutdownLevel},
+    source::{Completion, JobState, LogAck, LogReply, Wish},
 };
-use runner_testkit::{FakeExecutor, FakeJob, ScriptedSource};
+use runner_testkit::{FakeExecutor, FakeJob, MemoryArtifacts, ScriptedSource};
+use tokio_util::sync::CancellationToken;
 
 fn jobs(names: &[&str]) -> Vec<JobSpec> {
     names.iter().map(|name| JobSpec::new(*name, *name)).collect()
@@ -225,4 +231,80 @@ async fn the_lowest_free_slot_is_used() {
     let executor = FakeExecutor::new([]);
     Runner::builder().runner(config(&source, &executor)).events(events).build().run(&Shutdown::new()).await;
     assert_eq!(*slots.lock().unwrap(), [0, 0, 0]);
+}
+
+/// A source of one job, whose end it cannot hear without a panic.
+#[derive(Debug, Default)]
+struct Panicking(std::sync::atomic::AtomicBool);
+
+#[async_trait]
+impl JobSource for Panicking {
+    async fn next(&self, _: Capacity, _: &CancellationToken) -> Result<Option<JobLease>> {
+        if self.0.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let job = Arc::new(JobSpec::new("lost", "lost"));
+        let saved = SavedLease { runner: "fake".into(), job: Arc::clone(&job), state: Secret::default() };
+        Ok(Some(JobLease {
+            job,
+            report: Arc::new(PanickingReport),
+            artifacts: MemoryArtifacts::new(),
+            saved,
+        }))
+    }
+
+    async fn resume(&self, _: SavedLease) -> Result<JobLease> {
+        Err(Error::new(ErrorKind::NotFound, "resume a job"))
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+#[derive(Debug)]
+struct PanickingReport;
+
+#[async_trait]
+impl JobReport for PanickingReport {
+    async fn accept(&self) -> Result<Wish> {
+        Ok(Wish::default())
+    }
+
+    async fn append_log(&self, offset: u64, bytes: Bytes) -> Result<LogReply> {
+        Ok(LogReply { ack: LogAck::UpTo(offset + bytes.len() as u64), wish: Wish::default() })
+    }
+
+    async fn heartbeat(&self, _: JobState) -> Result<Wish> {
+        Ok(Wish::default())
+    }
+
+    #[expect(clippy::panic, reason = "it is the fault that is to be survived")]
+    async fn complete(&self, _: &JobOutcome, _: LogDigest) -> Result<Completion> {
+        panic!("a fault of the source");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_that_panics_does_not_keep_a_job_from_being_cleaned_up() {
+    let executor = FakeExecutor::new([("lost", FakeJob::GetsLost)]);
+    let config = RunnerConfig::new("fake", Arc::new(Panicking::default()), Arc::clone(&executor) as _);
+    let summary = Runner::builder().runner(config).build().run(&Shutdown::new()).await;
+    assert_eq!(summary, RunSummary { failed: 1, ..RunSummary::default() });
+    assert_eq!(executor.leftovers(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn patience_without_end_is_no_fault() {
+    let source = ScriptedSource::new("fake", jobs(&["long"]));
+    let executor = FakeExecutor::new([("long", FakeJob::RunsUntilStopped)]);
+    let runner = Runner::builder().runner(config(&source, &executor)).build();
+    let shutdown = Shutdown::new();
+    let cancel = async {
+        executor.running(1).await;
+        shutdown.raise(ShutdownLevel::Cancel(Duration::MAX));
+    };
+    let (summary, ()) = tokio::join!(runner.run(&shutdown), cancel);
+    assert_eq!(summary, RunSummary { canceled: 1, ..RunSummary::default() });
+    assert_eq!(executor.leftovers(), []);
 }
