@@ -2,5 +2,6 @@
 
 mod archive;
 mod engine;
+mod faults;
 mod local;
 mod supervise;
