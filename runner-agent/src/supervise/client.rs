@@ -182,7 +182,13 @@ async fn reap(mut child: Child, mut last_words: JoinSet<String>) -> Option<Strin
     let session = child.id();
     let status = match timeout(Duration::from_secs(1), child.wait()).await {
         Ok(status) => status,
-        Err(_) => child.kill().await.and(child.wait().await),
+        Err(_) => {
+            // While it lives, even if it is stopped, all of the job descends from it.
+            if let Some(session) = session {
+                session::kill(session).await;
+            }
+            child.kill().await.and(child.wait().await)
+        }
     };
     if status.as_ref().is_ok_and(ExitStatus::success) {
         return None;
