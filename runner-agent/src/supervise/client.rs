@@ -180,15 +180,14 @@ fn start(program: &SupervisorProgram) -> Result<Child> {
 /// Waits for the end of a supervisor. Where it did not end well it says why, after it has done the supervisor's work.
 async fn reap(mut child: Child, mut last_words: JoinSet<String>) -> Option<String> {
     let session = child.id();
-    let status = match timeout(Duration::from_secs(1), child.wait()).await {
-        Ok(status) => status,
-        Err(_) => {
-            // While it lives, even if it is stopped, all of the job descends from it.
-            if let Some(session) = session {
-                session::kill(session).await;
-            }
-            child.kill().await.and(child.wait().await)
+    let status = if let Ok(status) = timeout(Duration::from_secs(1), child.wait()).await {
+        status
+    } else {
+        // While it lives, even if it is stopped, all of the job descends from it.
+        if let Some(session) = session {
+            session::kill(session).await;
         }
+        child.kill().await.and(child.wait().await)
     };
     if status.as_ref().is_ok_and(ExitStatus::success) {
         return None;
