@@ -15,7 +15,7 @@ use runner_core::{
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
-use crate::supervise::SupervisorProgram;
+use crate::{supervise::SupervisorProgram, workspace::Workspace};
 
 mod check;
 mod job;
@@ -150,8 +150,9 @@ impl Executor for LocalExecutor {
         }
     }
 
-    /// None: no job outlives the process that started it.
+    /// None: no job outlives the process that started it. Its directory may, where that was killed: it is removed.
     async fn adoptable(&self) -> Result<Vec<JobHandle>> {
+        Workspace::sweep(&self.shared.config.builds).await?;
         Ok(Vec::new())
     }
 

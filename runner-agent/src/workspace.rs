@@ -17,6 +17,7 @@ use crate::engine::Places;
 
 mod name;
 mod removal;
+mod sweep;
 
 pub use name::clean_name;
 
@@ -68,7 +69,8 @@ impl Workspace {
         blocking("make the directories of the job", move || {
             fs::create_dir_all(&made.project)?;
             fs::create_dir_all(made.root.join(HOME_DIRECTORY))?;
-            fs::create_dir_all(&made.temporary)
+            fs::create_dir_all(&made.temporary)?;
+            sweep::mark(&made.root)
         })
         .await?;
         Ok(places)

@@ -51,7 +51,9 @@ impl RunningJob for LocalJob {
         self.spool.discard().await;
         self.host.close().await;
         self.done.cancelled().await;
-        if !self.keep {
+        if self.keep {
+            self.workspace.keep().await?;
+        } else {
             self.workspace.remove().await?;
         }
         if let Some(shared) = self.shared.upgrade() {

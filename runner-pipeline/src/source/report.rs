@@ -38,6 +38,19 @@ impl PipelineReport {
     fn wish(action: WishAction) -> Wish {
         Wish { action, interval: Some(Duration::ZERO) }
     }
+
+    /// Waits until the job is to stop at once. Cancel safe.
+    async fn aborted(&self) {
+        loop {
+            let changed = self.shared.changed().notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.shared.read(|run| run.wish(self.index, &self.id)) == WishAction::Abort {
+                return;
+            }
+            changed.await;
+        }
+    }
 }
 
 #[async_trait]
@@ -56,8 +69,14 @@ impl JobReport for PipelineReport {
             let new = bytes.slice(known..);
             if !new.is_empty() {
                 let length = new.len() as u64;
-                self.shared.output().log(&self.name, new).await;
-                log.applied += length;
+                // Who reads no more must not hold up a job that is to stop at once.
+                tokio::select! {
+                    biased;
+                    () = self.shared.output().log(&self.name, new) => log.applied += length,
+                    () = self.aborted() => {
+                        return Ok(LogReply { ack: LogAck::Closed, wish: Self::wish(WishAction::Abort) });
+                    }
+                }
             }
             LogAck::UpTo(log.applied)
         };

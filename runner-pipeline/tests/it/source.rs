@@ -2,7 +2,7 @@
 
 use std::{
     io::Write,
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, atomic::Ordering},
 };
 
 use bytes::Bytes;
@@ -429,6 +429,21 @@ async fn canceling_stops_what_runs_and_cancels_the_rest() -> Outcome {
     end_of(&running[1], &JobOutcome::script_failed(1)).await?;
     assert_eq!(run.statuses(), "b1:canceled b2:failed t:canceled");
     assert!(run.source.is_exhausted());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_holds_up_no_job_that_is_to_stop_at_once() -> Outcome {
+    let run = FakeRun::new(pipeline(vec![job("build:b")]), &[])?;
+    let running = run.ready().await?.remove(0);
+    run.output.is_stuck.store(true, Ordering::Relaxed);
+    let (reply, ()) = tokio::join!(running.report.append_log(0, Bytes::from_static(b"unread")), async {
+        run.source.cancel_all(WishAction::CancelGracefully);
+        tokio::task::yield_now().await;
+        run.source.cancel_all(WishAction::Abort);
+    });
+    assert_eq!(reply?.ack, LogAck::Closed);
+    end_of(&running, &JobOutcome::Canceled).await?;
     Ok(())
 }
 
