@@ -38,6 +38,7 @@ mod submodules;
 mod untracked;
 mod wishes;
 mod workplace;
+mod written;
 
 use caches::Caches;
 use course::Course;

@@ -9,12 +9,12 @@ use super::{
     Engine, attempts, colour,
     course::{Course, Obstacle, Phased},
     environment::{Environment, OWN_FOLDER},
-    files,
     limit::{Halt, Limit},
     process::{AFTER_KILL, End, Output, Ran, run},
     shell::{Script, Shell, trace_would_disguise},
+    written::Written,
 };
-use crate::host::{Command, Host};
+use crate::host::{Command, Exit, Host};
 
 /// A script, and where it runs.
 pub(crate) struct ScriptRun<'a> {
@@ -37,23 +37,28 @@ impl ScriptRun<'_> {
         course: &mut Course,
         limit: &mut Limit,
     ) -> Phased<End> {
-        let command = self.command(engine, environment, limit).await?;
+        let (command, written) = self.command(engine, environment, limit).await?;
         course.script_begun = true;
         let ran = self.start(engine, environment, limit, command).await?;
         let end = course.took(engine, ran);
+        if end == End::Exited(Exit::Code(0)) && !written.unchanged().await? {
+            let message =
+                "the script's own file was changed while it ran, so nobody knows whether all of it ran";
+            return Err(Obstacle::failed(FailureReason::ScriptFailure, message));
+        }
         if matches!(end, End::Halted(halt) if halt != Halt::Aborted) {
             end_descendants(&**self.host, engine.settings.grace, limit).await;
         }
         Ok(end)
     }
 
-    /// Writes the script's file; returns what runs it.
+    /// Writes the script's file; returns what runs it, and the file.
     async fn command(
         &self,
         engine: &Engine,
         environment: &Environment,
         limit: &mut Limit,
-    ) -> Phased<Command> {
+    ) -> Phased<(Command, Written)> {
         let (pairs, exports) = environment.for_shell();
         let path = environment.path();
         let Some(program) = limit.bound(self.host.find(&["bash", "sh"], &path)).await?? else {
@@ -64,12 +69,11 @@ impl ScriptRun<'_> {
         let trace = trace(engine, environment).await;
         let text = Script { commands: self.commands.clone(), exports, trace }.text(shell);
         let file = engine.places.temporary.join(OWN_FOLDER).join(self.name);
-        let path = file.clone();
-        files::blocking("write a script of the job", move || files::write_private(&path, text.as_bytes()))
-            .await?;
+        let written = Written::create(file.clone(), text).await?;
         let mut arguments: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
         arguments.push(file.to_string_lossy().into_owned());
-        Ok(Command { program, arguments, environment: pairs, directory: self.directory.to_owned() })
+        let directory = self.directory.to_owned();
+        Ok((Command { program, arguments, environment: pairs, directory }, written))
     }
 
     /// Starts it, again where the host may do better next time. A script that was started is never started again.

@@ -98,6 +98,26 @@ async fn what_stands_before_a_syntax_error_runs() -> Result {
 }
 
 #[tokio::test]
+async fn a_script_that_empties_its_own_file_is_no_success() -> Result {
+    // Longer than what a shell reads at once, and cut anywhere it is no mistake of syntax.
+    let empty = "for file in \"$RUNNER_TEMP_PROJECT_DIR\"/.runner/*; do : > \"$file\"; done";
+    let script = format!("echo one\n{empty}\n{}exit 7", "# a line that does nothing\n".repeat(20_000));
+    in_both_shells(&[&script], |seen| {
+        let JobOutcome::Failed(failure) = &seen.end.outcome else { return Err("it succeeded".into()) };
+        assert!(failure.message.contains("changed while it ran"), "{}", failure.message);
+        seen.says(&["one"])
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_script_may_remove_its_own_file() -> Result {
+    let seen = Bench::new(&["rm -r \"$RUNNER_TEMP_PROJECT_DIR\"/.runner", "echo one"])?.run().await?;
+    seen.succeeded()?;
+    seen.says(&["one"])
+}
+
+#[tokio::test]
 async fn a_compound_command_may_be_split_over_several_entries() -> Result {
     in_both_shells(&["if true; then", "echo yes", "fi"], |seen| {
         seen.succeeded()?;
