@@ -4,5 +4,6 @@ mod fake_run;
 mod language;
 mod promises;
 mod repository;
+mod snapshot;
 mod source;
 mod work_tree;
