@@ -80,6 +80,10 @@ impl Executor for Shouting {
     async fn adopt(&self, handle: JobHandle, _: JobLease, _: JobContext) -> Result<Arc<dyn RunningJob>> {
         Err(Error::new(ErrorKind::NotFound, "adopt a job of an earlier process").with("job", handle.job))
     }
+
+    async fn discard(&self, _: JobHandle) -> Result<()> {
+        Ok(())
+    }
 }
 
 #[async_trait]

@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use tokio::io::AsyncRead;
 
 use crate::{
@@ -37,7 +38,7 @@ pub trait ArtifactStore: Send + Sync + fmt::Debug {
 }
 
 /// What is uploaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactUpload {
     /// The file's name, with its ending.
     pub filename: String,

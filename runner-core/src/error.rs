@@ -2,13 +2,16 @@
 
 use std::{error, fmt};
 
+use serde::{Deserialize, Serialize};
+
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type Cause = Box<dyn error::Error + Send + Sync>;
 
 /// Conditions that a caller acts on. How a script ended is no error but a [`JobOutcome`](crate::JobOutcome).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// What was asked for is not there, for good.

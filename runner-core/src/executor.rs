@@ -11,8 +11,8 @@ use crate::{CacheBackend, EventSink, Finding, JobEnd, JobId, JobLease, Result, S
 /// Runs jobs, each in an environment made for it alone.
 ///
 /// # Lifecycle
-/// 1. [`check`](Self::check) before the first job; then [`adoptable`](Self::adoptable) and [`adopt`](Self::adopt) for
-///    the jobs of an earlier process.
+/// 1. [`check`](Self::check) before the first job; then [`adoptable`](Self::adoptable), and [`adopt`](Self::adopt) for
+///    the jobs of an earlier process, or [`discard`](Self::discard) for those that their source has given up.
 /// 2. [`start`](Self::start) for each new job.
 /// 3. [`RunningJob::wait`] until it ended, [`RunningJob::stop`] at any time.
 /// 4. [`RunningJob::cleanup`] on every path, after the end is reported.
@@ -54,6 +54,10 @@ pub trait Executor: Send + Sync + fmt::Debug {
         lease: JobLease,
         context: JobContext,
     ) -> Result<Arc<dyn RunningJob>>;
+
+    /// Removes everything of a job of an earlier process that its source knows no more: nobody waits for its end.
+    /// Repeating it is no error.
+    async fn discard(&self, handle: JobHandle) -> Result<()>;
 }
 
 /// A job that runs or has ended.
@@ -128,7 +132,7 @@ impl Default for JobContext {
 }
 
 /// Bounds of a job's log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLimits {
     /// Bytes of the log after masking; what comes later is dropped, but for a tail. Default 4 MiB, GitLab's.
     pub size: u64,

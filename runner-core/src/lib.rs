@@ -4,6 +4,7 @@
 //! [`CacheBackend`] keeps dependencies between jobs, and [`Runner`] drives them. This crate knows no cluster, no
 //! cloud, no HTTP and no file system: those are the business of the crates that implement its traits.
 
+pub mod agent;
 pub mod artifact;
 pub mod cache;
 pub mod error;

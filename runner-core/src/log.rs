@@ -15,6 +15,7 @@ mod candidate;
 mod limit;
 pub mod mask;
 pub mod masker;
+mod of_job;
 mod pattern;
 mod section;
 pub mod spool;
@@ -24,6 +25,8 @@ mod utf8;
 pub use mask::{DEFAULT_TOKEN_PREFIXES, Masks};
 pub use masker::Masker;
 pub use spool::{LogSpool, MemorySpool};
+
+pub use timestamp::line_of_ours;
 
 use limit::Limit;
 use timestamp::{Lines, Stream};

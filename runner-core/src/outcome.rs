@@ -188,7 +188,8 @@ pub struct JobEnd {
     pub phases: Vec<PhaseRecord>,
 }
 
-/// Size and checksum of a job's log.
+/// Size and checksum of a job's log. The default says that they are not known, or that the log is empty: then the source
+/// has nothing to compare.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogDigest {
     /// Bytes of the log, notices included.

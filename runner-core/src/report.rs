@@ -60,6 +60,8 @@ struct Progress {
     next: u64,
     /// The source takes no more.
     closed: bool,
+    /// The source may have more than the log holds yet, since the log is read again.
+    may_lag: bool,
     /// How long to wait between two calls that carry log.
     interval: Duration,
 }
@@ -78,7 +80,7 @@ impl Reporter {
     /// A reporter of what is in `spool`. `interval` is how long it waits between two calls that carry log, where the
     /// source does not say; zero sends each byte at once.
     pub fn new(report: Arc<dyn JobReport>, spool: Arc<dyn LogSpool>, interval: Duration) -> Self {
-        let progress = Mutex::new(Progress { next: 0, closed: false, interval });
+        let progress = Mutex::new(Progress { next: 0, closed: false, may_lag: false, interval });
         Self { report, spool, heartbeat: HEARTBEAT, progress, wishes: watch::Sender::new(WishAction::GoOn) }
     }
 
@@ -86,6 +88,24 @@ impl Reporter {
     #[must_use]
     pub fn with_heartbeat(self, heartbeat: Duration) -> Self {
         Self { heartbeat, ..self }
+    }
+
+    /// Goes on for an earlier reporter, of another process: the log starts at byte `start`, and the source may have more of
+    /// it than is here yet.
+    #[must_use]
+    pub fn resumed(self, start: u64) -> Self {
+        {
+            let mut progress = self.progress();
+            progress.next = start;
+            progress.may_lag = true;
+        }
+        self
+    }
+
+    /// Whether the source has more of the log than is here, since not all of it could be read again. Then nobody here knows
+    /// its digest.
+    pub fn is_behind(&self) -> bool {
+        self.progress().next > self.spool.end()
     }
 
     /// What the source wants of the job. It never becomes milder.
@@ -179,7 +199,10 @@ impl Reporter {
 
     /// Waits until there is log to send, and the time for it.
     async fn log_due(&self, pace: &Pace) {
-        let Progress { next, closed, interval } = *self.progress();
+        let (next, closed, interval) = {
+            let progress = self.progress();
+            (progress.next, progress.closed, progress.interval)
+        };
         if closed {
             return future::pending().await;
         }
@@ -265,7 +288,7 @@ impl Reporter {
         self.note(wish);
         let (LogAck::UpTo(has) | LogAck::Rewind(has)) = ack else { return Ok(Sent::Closed) };
         let end = self.spool.end();
-        if has > end {
+        if has > end && !self.progress().may_lag {
             return Err(Error::new(ErrorKind::Corrupt, "bring the log to the source")
                 .with("the source has bytes", has)
                 .with("the log", end));

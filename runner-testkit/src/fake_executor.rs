@@ -171,6 +171,13 @@ impl Executor for FakeExecutor {
     ) -> Result<Arc<dyn RunningJob>> {
         Ok(self.run(handle, &lease))
     }
+
+    async fn discard(&self, handle: JobHandle) -> Result<()> {
+        let mut state = self.lock();
+        state.adoptable.retain(|saved| saved.job.id != handle.job);
+        state.cleaned.push(handle.job);
+        Ok(())
+    }
 }
 
 #[derive(Debug)]

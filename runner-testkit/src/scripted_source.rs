@@ -7,7 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use runner_core::{
-    Capacity, Error, ErrorKind, JobLease, JobSource, JobSpec, Result, SavedLease, Secret, source::JobReport,
+    Capacity, Error, ErrorKind, JobId, JobLease, JobSource, JobSpec, Result, SavedLease, Secret,
+    source::JobReport,
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,7 @@ struct State {
     requests: usize,
     reports: BTreeMap<String, Arc<RecordingReport>>,
     closed: bool,
+    forgotten: Vec<JobId>,
 }
 
 impl ScriptedSource {
@@ -58,6 +60,11 @@ impl ScriptedSource {
     /// Lets the next `count` requests fail.
     pub fn fail(&self, count: usize) {
         self.lock().failures = count;
+    }
+
+    /// Knows nothing any more of a job of an earlier process.
+    pub fn forget(&self, job: &str) {
+        self.lock().forgotten.push(JobId::new(job));
     }
 
     /// How many requests were made.
@@ -112,6 +119,9 @@ impl JobSource for ScriptedSource {
     }
 
     async fn resume(&self, saved: SavedLease) -> Result<JobLease> {
+        if self.lock().forgotten.contains(&saved.job.id) {
+            return Err(Error::new(ErrorKind::NotFound, "find the job").with("job", &saved.job.id));
+        }
         Ok(self.lease(saved.job))
     }
 

@@ -35,7 +35,8 @@ pub trait LogSpool: Send + Sync + std::fmt::Debug {
     /// [`ErrorKind::Corrupt`] where `from` is before what is kept or after the end; the error names both numbers.
     async fn read(&self, from: u64, most: usize) -> Result<Bytes>;
 
-    /// Bytes before number `upto` have arrived and need not be kept. A lower number than before changes nothing.
+    /// Bytes before number `upto` have arrived and need not be kept, also those that are not appended yet. A lower number
+    /// than before changes nothing.
     async fn acknowledge(&self, upto: u64);
 
     /// Nobody will read any of it: nothing is kept from now on, and no `append` waits.
@@ -73,6 +74,14 @@ impl MemorySpool {
         Self { kept: Mutex::new(Kept::default()), capacity, room: Notify::new(), end: watch::Sender::new(0) }
     }
 
+    /// The same, for a log whose first bytes are elsewhere already: the first byte that is appended is number `start`.
+    #[must_use]
+    pub fn starting_at(self, start: u64) -> Self {
+        self.kept().growing_start = start;
+        self.end.send_replace(start);
+        self
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         // A panic elsewhere cannot leave it half changed: no call in here panics between two changes.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
@@ -105,7 +114,7 @@ impl LogSpool for MemorySpool {
 
     async fn acknowledge(&self, upto: u64) {
         let mut kept = self.kept();
-        kept.acknowledged = kept.acknowledged.max(upto.min(kept.end()));
+        kept.acknowledged = kept.acknowledged.max(upto);
         drop(kept);
         self.room.notify_waiters();
     }

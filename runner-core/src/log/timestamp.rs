@@ -91,6 +91,15 @@ impl Lines {
     }
 }
 
+/// A line of ours outside of a [`JobLog`](super::JobLog): for who continues the log of a job whose agent is gone. It is
+/// not masked, so `text` must hold nothing of the job's.
+pub fn line_of_ours(text: &str, timestamps: bool, now: SystemTime) -> Vec<u8> {
+    let mut line = Lines::new(timestamps).prefix(now).to_bytes();
+    line.extend_from_slice(text.as_bytes());
+    line.push(b'\n');
+    line
+}
+
 /// What a line of ours begins with; made only when it is needed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Prefix(Option<SystemTime>);

@@ -181,6 +181,22 @@ async fn a_whole_chunk_does_not_wait_for_the_interval() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_log_that_is_read_again_adds_only_what_the_source_lacks() {
+    let bench = bench(Duration::ZERO, MemorySpool::bounded(16).starting_at(10));
+    let bench = Bench { reporter: bench.reporter.resumed(10), ..bench };
+    bench.report.source().log = "0123456789abcdefghij".into();
+    let script = async {
+        for letter in 'a'..='z' {
+            bench.print(&letter.to_string().repeat(7)).await;
+            tokio::time::sleep(SECOND).await;
+        }
+    };
+    bench.run(script).await;
+    let again: String = ('a'..='z').flat_map(|letter| [letter; 7]).collect();
+    assert_eq!(bench.log(), format!("0123456789abcdefghij{}", again.get(10..).unwrap()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_silent_job_beats() {
     let bench = bench(3 * SECOND, MemorySpool::new());
     let script = async {

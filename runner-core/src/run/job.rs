@@ -103,7 +103,14 @@ impl Driver {
 
     async fn adopt(self: &Arc<Self>, runner: &Arc<RunnerConfig>, handle: JobHandle) -> Result<()> {
         let saved = handle.saved.clone().ok_or_else(|| Error::new(ErrorKind::NotFound, "adopt a job"))?;
-        let lease = runner.source.resume(saved).await?;
+        let lease = match runner.source.resume(saved).await {
+            Ok(lease) => lease,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                tracing::info!(job = %handle.job, error = error.chain(), "a job of an earlier process is removed");
+                return runner.executor.discard(handle).await;
+            }
+            Err(error) => return Err(error),
+        };
         let credit = Credit { slot: self.slots.take_over(), _limit: None };
         let report = Arc::clone(&lease.report);
         let job = runner.executor.adopt(handle, lease, self.context(runner, &credit)).await?;

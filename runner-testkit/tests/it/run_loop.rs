@@ -9,8 +9,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use runner_core::{
-    Capacity, Error, ErrorKind, Event, EventSink, FailureReason, JobEvent, JobLease, JobOutcome, JobReport,
-    JobSource, JobSpec, Result, Runner, SavedLease, Secret,
+    Capacity, Error, ErrorKind, Event, EventSink, Executor, FailureReason, JobEvent, JobId, JobLease,
+    JobOutcome, JobReport, JobSource, JobSpec, Result, Runner, SavedLease, Secret,
     outcome::LogDigest,
     run::{RunSummary, RunnerConfig, Shutdown, ShutdownLevel},
     source::{Completion, JobState, LogAck, LogReply, Wish},
@@ -199,6 +199,19 @@ async fn jobs_of_an_earlier_process_are_adopted_and_not_started_again() {
     assert_eq!(executor.starts(), 0);
     assert_eq!(source.report("fake").outcome(), Some(JobOutcome::Succeeded));
     assert_eq!(source.report("another").outcome(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_its_source_knows_no_more_is_removed() {
+    let source = ScriptedSource::new("fake", []);
+    let executor = FakeExecutor::new([]);
+    source.forget("gone");
+    let job = Arc::new(JobSpec::new("gone", "gone"));
+    executor.leave_behind(SavedLease { runner: "fake".into(), job, state: Secret::default() });
+    let summary = Runner::builder().runner(config(&source, &executor)).build().run(&Shutdown::new()).await;
+    assert_eq!(summary, RunSummary::default());
+    assert_eq!(executor.cleaned(), [JobId::new("gone")]);
+    assert_eq!(executor.adoptable().await.unwrap(), []);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,52 @@
+//! What an agent is told besides the job.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CacheScope, executor::LogLimits};
+
+/// What an agent is told besides the job. It holds no secret; the job does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Which try at running the job this is, from 1. An agent that was started for another one runs nothing.
+    pub attempt: u32,
+    /// The name of the executor, for the log.
+    pub executor: String,
+    /// The name of the runner.
+    pub runner: String,
+    /// The number of the slot that the job runs in.
+    pub slot: usize,
+    /// Lines that the log shows after the first one.
+    pub greeting: Vec<String>,
+    /// How the log is treated.
+    pub log: LogLimits,
+    /// Where the directories of jobs are (`CI_BUILDS_DIR`).
+    pub builds_dir: String,
+    /// How long the environment may take to be complete, from the agent's start.
+    pub start_budget: Duration,
+    /// How long a process has between TERM and KILL.
+    pub grace: Duration,
+    /// How long the job may go on after it was asked to stop, for `after_script` and what follows it.
+    pub patience: Duration,
+    /// `CI_DEBUG_TRACE` has no effect.
+    pub debug_trace_disabled: bool,
+    /// Who shares the job's caches.
+    pub cache_scope: CacheScope,
+    /// Sources and artifacts travel over a side channel: the agent waits for it before it runs anything.
+    #[serde(default)]
+    pub channel: bool,
+    /// Services that are waited for before the script.
+    pub services: Vec<AwaitedService>,
+}
+
+/// A service that is waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwaitedService {
+    /// How people call it: its image.
+    pub name: String,
+    /// The port on which it accepts connections when it is ready.
+    pub port: u16,
+    /// How long it is waited for.
+    pub patience: Duration,
+}
