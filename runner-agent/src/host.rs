@@ -33,6 +33,30 @@ pub trait Host: Send + Sync + fmt::Debug {
     /// Ends every process that was started here, and all their descendants, also those that left their group or
     /// session: TERM, then KILL after `grace`. Returns when none is left.
     async fn end_all(&self, grace: Duration) -> Result<()>;
+
+    /// What processes of this host find in their environment before the job adds anything, such as the `PATH` of an
+    /// image; `None` where that is what the engine was told. Waits until the host is there.
+    async fn environment(&self) -> Result<Option<Vec<(String, String)>>>;
+
+    /// Lets processes of this host read and change the files at `paths`, which the engine or another host made.
+    async fn take_over(&self, paths: &[PathBuf]) -> Result<()>;
+
+    /// What the host's memory went through so far; `None` where it has no bound of its own.
+    async fn memory(&self) -> Result<Option<MemoryUse>>;
+
+    /// Kills every process at once and lets the host go. Repeating it is no error.
+    async fn close(&self);
+}
+
+/// What the memory of a [`Host`] went through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryUse {
+    /// So many processes were killed because the bound was reached.
+    pub kills: u64,
+    /// The most that was in use at a time, in bytes; 0 where it is not known.
+    pub peak: u64,
+    /// The bound in bytes; 0 where there is none.
+    pub limit: u64,
 }
 
 /// What to start.

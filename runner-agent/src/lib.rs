@@ -3,7 +3,9 @@
 pub mod archive;
 pub mod engine;
 pub mod host;
+mod job_run;
 pub mod local;
+pub mod pod;
 pub mod store;
 pub mod supervise;
 pub mod workspace;

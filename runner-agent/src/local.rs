@@ -19,8 +19,6 @@ use crate::{supervise::SupervisorProgram, workspace::Workspace};
 
 mod check;
 mod job;
-mod masks;
-mod run;
 mod start;
 
 use job::LocalJob;
@@ -163,5 +161,10 @@ impl Executor for LocalExecutor {
         _context: JobContext,
     ) -> Result<Arc<dyn RunningJob>> {
         Err(Error::new(ErrorKind::NotFound, "take over a job").with("job", handle.job))
+    }
+
+    /// Nothing: no job outlives the process that started it.
+    async fn discard(&self, _handle: JobHandle) -> Result<()> {
+        Ok(())
     }
 }

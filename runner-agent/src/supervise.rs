@@ -27,6 +27,7 @@ mod client;
 mod connection;
 mod descendants;
 mod frame;
+mod memory;
 mod output;
 mod program;
 mod protocol;
@@ -35,6 +36,7 @@ mod server;
 mod session;
 
 pub use client::SupervisedHost;
+pub(crate) use server::run_over;
 
 /// The first argument of a program that shall be a supervisor. It starts with a letter that no command line starts with.
 const MARK: &str = "@job-supervisor";

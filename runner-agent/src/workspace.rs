@@ -105,6 +105,13 @@ impl Drop for Workspace {
     }
 }
 
+/// The work tree of a project of this path, below `root`.
+pub(crate) fn project_below(root: &Path, path: &str) -> PathBuf {
+    let mut project = root.to_owned();
+    project.extend(name::clean_path(path, &[]));
+    project
+}
+
 /// The directory for what must not be in the work tree.
 const TEMPORARY: &str = "tmp";
 

@@ -8,10 +8,11 @@ use tokio::{task::JoinSet, time::Instant};
 use super::{
     Engine, colour, duration,
     files::Ground,
-    limit::Halt,
+    limit::{Halt, Limit},
     process::{End, Ran, drain},
+    workplace::size,
 };
-use crate::host::Exit;
+use crate::host::{Exit, Host, MemoryUse};
 
 /// Why a phase did not come to its own end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +99,9 @@ pub(crate) struct Course {
     usage: Usage,
     running: Option<(Phase, Instant)>,
     leftovers: JoinSet<()>,
+    memory_kills: u64,
+    /// What there is to say about memory with the next script that failed.
+    memory_note: Option<String>,
 }
 
 impl Course {
@@ -144,10 +148,28 @@ impl Course {
         self.usage = self.usage.and(usage);
     }
 
+    /// Says it where processes of the script were killed for lack of memory.
+    pub(crate) async fn look_at_memory(&mut self, engine: &Engine, host: &dyn Host, limit: &mut Limit) {
+        // A host that is gone tells nothing, and whoever watches it knows more.
+        let Ok(Ok(Some(memory))) = limit.bound(host.memory()).await else { return };
+        if memory.kills <= self.memory_kills {
+            return;
+        }
+        let text = out_of_memory(memory, memory.kills - self.memory_kills);
+        self.memory_kills = memory.kills;
+        engine.log.line(&colour::warning(&text)).await;
+        self.memory_note = Some(text);
+    }
+
     /// Notes that a phase was stopped by `obstacle`. What happened first decides the outcome.
     pub(crate) fn stopped_by(&mut self, engine: &Engine, obstacle: Obstacle) {
         let outcome = match obstacle {
-            Obstacle::Failed(failure) => JobOutcome::Failed(failure),
+            Obstacle::Failed(failure) => match self.memory_note.take() {
+                Some(note) if failure.reason == FailureReason::ScriptFailure => {
+                    JobOutcome::Failed(Failure { message: format!("{}: {note}", failure.message), ..failure })
+                }
+                _ => JobOutcome::Failed(failure),
+            },
             Obstacle::Halted(Halt::TimedOut(allowed)) => JobOutcome::failed(
                 FailureReason::JobExecutionTimeout,
                 format!("execution took longer than {}", duration::show(allowed)),
@@ -173,6 +195,13 @@ impl Course {
     pub(crate) fn into_phases(self) -> Vec<PhaseRecord> {
         self.phases
     }
+}
+
+fn out_of_memory(memory: MemoryUse, kills: u64) -> String {
+    let processes = if kills == 1 { "a process was".into() } else { format!("{kills} processes were") };
+    let limit = if memory.limit == 0 { String::new() } else { format!(" of {}", size(memory.limit)) };
+    let peak = if memory.peak == 0 { String::new() } else { format!(", the peak was {}", size(memory.peak)) };
+    format!("out of memory: {processes} killed at the limit{limit} of the build container{peak}")
 }
 
 fn asked_to_stop(engine: &Engine) -> JobOutcome {

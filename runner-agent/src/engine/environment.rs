@@ -86,6 +86,11 @@ impl Environment {
         Ok((environment, warnings))
     }
 
+    /// The same for a host whose processes find `base` in place of what the engine was told.
+    pub(crate) fn on(&self, base: Pairs) -> Self {
+        Self { base: inherited(base), ..self.clone() }
+    }
+
     /// All variables, each expanded.
     pub(crate) fn variables(&self) -> &Variables {
         &self.variables
@@ -189,13 +194,13 @@ fn assemble(
             ..variable.clone()
         })
         .collect();
-    let base = settings
-        .environment
-        .iter()
-        .filter(|(key, value)| !NOT_INHERITED.contains(&key.as_str()) && fault_of(key, value).is_none())
-        .cloned()
-        .collect();
+    let base = inherited(settings.environment.clone());
     (Environment { base, variables: Variables(variables), added: Vec::new(), added_file }, files, warnings)
+}
+
+fn inherited(mut pairs: Pairs) -> Pairs {
+    pairs.retain(|(key, value)| !NOT_INHERITED.contains(&key.as_str()) && fault_of(key, value).is_none());
+    pairs
 }
 
 /// Puts the path of its file in the place of each file variable's content.

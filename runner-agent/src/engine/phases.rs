@@ -48,6 +48,9 @@ pub(crate) async fn work(engine: &mut Engine, course: &mut Course) {
         return course.stopped_by(engine, obstacle);
     }
     if steps::main_steps(engine).next().is_some() {
+        if let Err(obstacle) = hand_over(engine, &mut limit.clone()).await {
+            return course.stopped_by(engine, obstacle);
+        }
         course.begin(engine, Phase::Script, "Running the script").await;
         steps::run_main(engine, &mut environment, course, &limit).await;
         course.end(engine).await;
@@ -101,6 +104,12 @@ async fn before_script(
         downloaded?;
     }
     Ok(())
+}
+
+/// Gives the work tree to those who run the script.
+async fn hand_over(engine: &Engine, limit: &mut Limit) -> Phased {
+    let project = [engine.places.project.clone()];
+    Ok(limit.bound(engine.build.take_over(&project)).await??)
 }
 
 async fn restore(engine: &Engine, environment: &Environment, limit: &mut Limit) -> Phased {

@@ -41,6 +41,7 @@ impl ScriptRun<'_> {
         course.script_begun = true;
         let ran = self.start(engine, environment, limit, command).await?;
         let end = course.took(engine, ran);
+        course.look_at_memory(engine, &**self.host, limit).await;
         if end == End::Exited(Exit::Code(0)) && !written.unchanged().await? {
             let message =
                 "the script's own file was changed while it ran, so nobody knows whether all of it ran";
@@ -59,6 +60,8 @@ impl ScriptRun<'_> {
         environment: &Environment,
         limit: &mut Limit,
     ) -> Phased<(Command, Written)> {
+        let of_host = limit.bound(self.host.environment()).await??.map(|base| environment.on(base));
+        let environment = of_host.as_ref().unwrap_or(environment);
         let (pairs, exports) = environment.for_shell();
         let path = environment.path();
         let Some(program) = limit.bound(self.host.find(&["bash", "sh"], &path)).await?? else {
@@ -70,6 +73,8 @@ impl ScriptRun<'_> {
         let text = Script { commands: self.commands.clone(), exports, trace }.text(shell);
         let file = engine.places.temporary.join(OWN_FOLDER).join(self.name);
         let written = Written::create(file.clone(), text).await?;
+        let ours = [engine.places.temporary.clone()];
+        limit.bound(self.host.take_over(&ours)).await??;
         let mut arguments: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
         arguments.push(file.to_string_lossy().into_owned());
         let directory = self.directory.to_owned();

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use crate::{engine::StopSender, supervise::SupervisedHost, workspace::Workspace};
+use crate::{engine::StopSender, host::Host, workspace::Workspace};
 
 /// A job of a [`LocalExecutor`](super::LocalExecutor).
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(super) struct LocalJob {
     pub(super) shared: Weak<Shared>,
     pub(super) workspace: Arc<Workspace>,
     pub(super) keep: bool,
-    pub(super) host: Arc<SupervisedHost>,
+    pub(super) hosts: Vec<Arc<dyn Host>>,
     pub(super) stop: StopSender,
     pub(super) spool: Arc<dyn LogSpool>,
     /// Triggered when nothing of the job runs any more. Its end may still be on the way to the source.
@@ -49,7 +49,9 @@ impl RunningJob for LocalJob {
         self.stop.stop(Stop::Abort);
         // Whoever cleans up has the end, or gave it up: a job must not wait for somebody to read its log.
         self.spool.discard().await;
-        self.host.close().await;
+        for host in &self.hosts {
+            host.close().await;
+        }
         self.done.cancelled().await;
         if self.keep {
             self.workspace.keep().await?;

@@ -4,22 +4,18 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use runner_core::{
     CacheScope, Error, ErrorKind, JobContext, JobLease, JobReport, JobSpec, Result,
-    log::{JobLog, LogSpool, MemorySpool},
+    log::{JobLog, LogSpool, Masks, MemorySpool},
     report::Reporter,
     source::Wish,
 };
 use tokio::{sync::watch, task::JoinError, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    LocalConfig, Shared,
-    job::LocalJob,
-    masks,
-    run::{Course, stop_for},
-};
+use super::{LocalConfig, Shared, job::LocalJob};
 use crate::{
     engine::{Engine, EngineSettings, stop_channel},
     host::Host,
+    job_run::{JobRun, stop_for},
     supervise::SupervisedHost,
     workspace::{HOME_DIRECTORY, Workspace},
 };
@@ -62,7 +58,7 @@ pub(super) async fn start(
         shared: Arc::downgrade(shared),
         workspace,
         keep: shared.config.keep,
-        host: Arc::clone(&course.host),
+        hosts: course.hosts.clone(),
         stop: course.stop.clone(),
         spool,
         done: done.clone(),
@@ -78,7 +74,7 @@ async fn prepare(
     workspace: &Workspace,
     lease: JobLease,
     context: JobContext,
-) -> Result<(Course, Arc<dyn LogSpool>)> {
+) -> Result<(JobRun, Arc<dyn LogSpool>)> {
     let places = workspace.places(&project_path(&lease.job)).await?;
     let host = Arc::new(SupervisedHost::start(&config.supervisor)?);
     let (stop, stop_receiver) = stop_channel();
@@ -98,7 +94,7 @@ async fn prepare(
         MemorySpool::bounded(usize::try_from(KEPT_LOG).unwrap_or(usize::MAX))
     });
     let sections = lease.job.features.sections;
-    let log = JobLog::new(&context.log, masks::of(&lease.job), sections, Arc::clone(&spool));
+    let log = JobLog::new(&context.log, Masks::of_job(&lease.job), sections, Arc::clone(&spool));
     let reporter = Reporter::new(Arc::clone(&lease.report), Arc::clone(&spool), context.log.interval);
     reporter.note(wish);
     let settings = settings(config, &lease, &context, &places.root);
@@ -115,7 +111,8 @@ async fn prepare(
         events: context.events,
         stop: stop_receiver,
     };
-    Ok((Course { engine, host, log, reporter, stop, job: lease.job }, spool))
+    let hosts = vec![host as Arc<dyn Host>];
+    Ok((JobRun { engine, hosts, log, reporter, stop, job: lease.job }, spool))
 }
 
 fn unprepared(panicked: JoinError) -> Error {

@@ -1,7 +1,7 @@
 //! The other end of a supervisor: a [`Host`] whose processes it starts and watches.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::{Arc, OnceLock},
     time::Duration,
@@ -22,7 +22,7 @@ use super::{
     connection::{Call, Connection, PATIENCE},
     output, session,
 };
-use crate::host::{Command, Host, Process};
+use crate::host::{Command, Host, MemoryUse, Process};
 
 /// How many events of a process wait unread, besides what is on the way.
 const WAITING: usize = 4;
@@ -32,7 +32,7 @@ const LAST_WORDS: usize = 2048;
 
 /// A [`Host`] that is a supervisor: of its own process, or at the other end of a stream.
 ///
-/// Dropping it ends the supervisor and with it all processes; [`close`](Self::close) waits for that.
+/// Dropping it ends the supervisor and with it all processes; [`close`](Host::close) waits for that.
 #[derive(Debug)]
 pub struct SupervisedHost {
     calls: mpsc::UnboundedSender<Call>,
@@ -88,14 +88,9 @@ impl SupervisedHost {
         Self { calls, lost: Arc::new(OnceLock::new()), _tasks: tasks }
     }
 
-    /// Kills every process at once, ends the supervisor and returns when it is gone. Repeating it is no error.
-    pub async fn close(&self) {
-        let (done, closed) = oneshot::channel();
-        if self.calls.send(Call::Close { done }).is_ok() {
-            // The sender is dropped, without a word, when everything is over.
-            drop(closed.await);
-        }
-        self.calls.closed().await;
+    /// Whether the supervisor is gone.
+    pub fn is_gone(&self) -> bool {
+        self.calls.is_closed()
     }
 
     /// Makes a call and waits for its answer.
@@ -141,6 +136,29 @@ impl Host for SupervisedHost {
                 Err(Error::new(ErrorKind::TimedOut, OPERATION).because("their supervisor does not answer"))
             }
         }
+    }
+
+    async fn environment(&self) -> Result<Option<Vec<(String, String)>>> {
+        Ok(None)
+    }
+
+    /// Nothing: they are this user's already.
+    async fn take_over(&self, _paths: &[PathBuf]) -> Result<()> {
+        Ok(())
+    }
+
+    async fn memory(&self) -> Result<Option<MemoryUse>> {
+        self.call("ask for the memory of the job's processes", |answer| Call::Memory { answer }).await
+    }
+
+    /// Also ends the supervisor, and returns when it is gone.
+    async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.calls.send(Call::Close { done }).is_ok() {
+            // The sender is dropped, without a word, when everything is over.
+            drop(closed.await);
+        }
+        self.calls.closed().await;
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     protocol::{self, Reply, Request},
     until,
 };
-use crate::host::{Command, ProcessDriver, ProcessEvent};
+use crate::host::{Command, MemoryUse, ProcessDriver, ProcessEvent};
 
 /// How long a supervisor may take to answer or to go, beyond what it needs to end processes. One that a job has
 /// stopped never does.
@@ -27,6 +27,7 @@ pub(super) enum Call {
     Start { command: Command, driver: ProcessDriver, answer: oneshot::Sender<Result<()>> },
     Find { programs: Vec<String>, path: String, answer: oneshot::Sender<Option<String>> },
     EndAll { grace: Duration, answer: oneshot::Sender<usize> },
+    Memory { answer: oneshot::Sender<Option<MemoryUse>> },
     Close { done: oneshot::Sender<()> },
 }
 
@@ -43,6 +44,7 @@ pub(super) struct Connection<R> {
     processes: HashMap<u32, mpsc::UnboundedSender<ProcessEvent>>,
     finds: HashMap<u32, oneshot::Sender<Option<String>>>,
     endings: HashMap<u32, oneshot::Sender<usize>>,
+    memories: HashMap<u32, oneshot::Sender<Option<MemoryUse>>>,
     closing: Vec<oneshot::Sender<()>>,
     /// When a supervisor that was asked to go is given up.
     give_up: Option<Instant>,
@@ -74,6 +76,7 @@ impl<R: AsyncRead + Unpin> Connection<R> {
             processes: HashMap::new(),
             finds: HashMap::new(),
             endings: HashMap::new(),
+            memories: HashMap::new(),
             closing: Vec::new(),
             give_up: None,
             deliveries: JoinSet::new(),
@@ -142,6 +145,12 @@ impl<R: AsyncRead + Unpin> Connection<R> {
                     self.send(frame);
                 }
             }
+            Call::Memory { answer } => {
+                if let Ok(frame) = request(&Request::Memory { call: number }) {
+                    self.memories.insert(number, answer);
+                    self.send(frame);
+                }
+            }
             Call::Close { done } => {
                 self.closing.push(done);
                 self.requests = None;
@@ -177,6 +186,11 @@ impl<R: AsyncRead + Unpin> Connection<R> {
             Reply::AllEnded { call, left } => {
                 if let Some(answer) = self.endings.remove(&call) {
                     answer.send(left).ok();
+                }
+            }
+            Reply::Memory { call, memory } => {
+                if let Some(answer) = self.memories.remove(&call) {
+                    answer.send(memory).ok();
                 }
             }
         }

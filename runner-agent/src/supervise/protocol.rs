@@ -10,7 +10,7 @@ use runner_core::ErrorKind;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::frame::Frame;
-use crate::host::{Command, ProcessEnd, ProcessSignal};
+use crate::host::{Command, MemoryUse, ProcessEnd, ProcessSignal};
 
 /// How much output of one process may be on its way, in units of [`cost`].
 pub(super) const WINDOW: u32 = 1 << 20;
@@ -36,6 +36,8 @@ pub(super) enum Request {
     Find { call: u32, programs: Vec<String>, path: String },
     /// End all processes. Answered by `AllEnded`.
     EndAll { call: u32, grace: Duration },
+    /// Tell what the memory went through. Answered by `Memory`.
+    Memory { call: u32 },
 }
 
 /// What a supervisor says, besides output.
@@ -53,6 +55,8 @@ pub(super) enum Reply {
     Found { call: u32, path: Option<String> },
     /// All processes were ended, but for `left` that cannot be killed.
     AllEnded { call: u32, left: usize },
+    /// What the memory went through, where it has a bound.
+    Memory { call: u32, memory: Option<MemoryUse> },
 }
 
 /// Why a process could not be started.

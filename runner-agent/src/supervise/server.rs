@@ -18,6 +18,7 @@ use tokio::{
 use super::{
     descendants::{self, Descendants},
     frame::{self, Frame, FrameReader},
+    memory,
     output::{Output, widen},
     program,
     protocol::{self, Reply, Request, WINDOW},
@@ -49,17 +50,26 @@ const HANDLED: [SignalKind; 7] = [
 
 /// Serves one host over standard input and output, until it goes away.
 pub(super) async fn run() -> io::Result<()> {
+    let source = own(io::stdin())?;
+    let sink = own(io::stdout())?;
+    widen(&source);
+    widen(&sink);
+    run_over(pipe::Receiver::from_owned_fd(source)?, pipe::Sender::from_owned_fd(sink)?).await
+}
+
+/// Makes this process a supervisor that serves one host over a pair of streams, until it goes away.
+pub(crate) async fn run_over<R, W>(source: R, sink: W) -> io::Result<()>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
     // Fails where this process leads a group already, as process 1 does: then it is apart already.
     setsid().ok();
     // A directory that somebody wants to remove must not be in use.
     std::env::set_current_dir("/").ok();
     become_reaper()?;
     let _handlers = HANDLED.map(signal);
-    let source = own(io::stdin())?;
-    let sink = own(io::stdout())?;
-    widen(&source);
-    widen(&sink);
-    serve(pipe::Receiver::from_owned_fd(source)?, pipe::Sender::from_owned_fd(sink)?).await
+    serve(source, sink).await
 }
 
 fn own(stream: impl std::os::fd::AsFd) -> io::Result<std::os::fd::OwnedFd> {
@@ -199,6 +209,7 @@ impl Server {
                 self.end_all(Some(call), grace);
                 Ok(())
             }
+            Request::Memory { call } => self.answer(&Reply::Memory { call, memory: memory::read() }),
         }
     }
 

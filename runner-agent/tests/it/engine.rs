@@ -9,6 +9,7 @@ use std::{
 
 use runner_agent::{
     engine::{Engine, EngineEnd, EngineSettings, Places, StopSender, stop_channel},
+    host::Host,
     supervise::SupervisedHost,
 };
 use runner_core::{

@@ -1,6 +1,7 @@
 //! A host, a cache and a store that do what a test says, also what they never should.
 
 use std::{
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -15,7 +16,7 @@ use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
     engine::StopSender,
-    host::{Command, Exit, Host, Process, ProcessDriver, ProcessEnd, ProcessEvent, ProcessSignal},
+    host::{Command, Exit, Host, MemoryUse, Process, ProcessDriver, ProcessEnd, ProcessEvent, ProcessSignal},
 };
 
 /// What a call does.
@@ -117,6 +118,20 @@ impl Host for FakeHost {
         }
         Ok(())
     }
+
+    async fn environment(&self) -> Result<Option<Vec<(String, String)>>> {
+        Ok(None)
+    }
+
+    async fn take_over(&self, _paths: &[PathBuf]) -> Result<()> {
+        Ok(())
+    }
+
+    async fn memory(&self) -> Result<Option<MemoryUse>> {
+        Ok(None)
+    }
+
+    async fn close(&self) {}
 }
 
 async fn play(act: Act, mut driver: ProcessDriver) {

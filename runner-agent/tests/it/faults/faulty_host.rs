@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    path::PathBuf,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -9,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use runner_agent::{
-    host::{Command, Exit, Host, Process, ProcessDriver, ProcessEnd, ProcessEvent},
+    host::{Command, Exit, Host, MemoryUse, Process, ProcessDriver, ProcessEnd, ProcessEvent},
     supervise::SupervisedHost,
 };
 use runner_core::{Error, ErrorKind, Result};
@@ -75,6 +76,22 @@ impl<Plan: Fn(&str) -> Option<HostFault> + Send + Sync> Host for FaultyHost<Plan
             }
             None => self.inner.end_all(grace).await,
         }
+    }
+
+    async fn environment(&self) -> Result<Option<Vec<(String, String)>>> {
+        self.inner.environment().await
+    }
+
+    async fn take_over(&self, paths: &[PathBuf]) -> Result<()> {
+        self.inner.take_over(paths).await
+    }
+
+    async fn memory(&self) -> Result<Option<MemoryUse>> {
+        self.inner.memory().await
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! The task that runs a job: the engine and the reporter at once, then the end.
+//! Runs a job to its end and reports it: the engine and the reporter at once, then the end.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     engine::{Engine, EngineEnd, StopSender},
-    supervise::SupervisedHost,
+    host::Host,
 };
 
 /// How long a job that its source cancels has at least, for `after_script` and what is sent after it.
@@ -27,39 +27,40 @@ const A_YEAR: Duration = Duration::from_hours(24 * 365);
 const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// A job on its way.
-pub(super) struct Course {
-    pub(super) job: Arc<JobSpec>,
-    pub(super) engine: Engine,
-    pub(super) host: Arc<SupervisedHost>,
-    pub(super) log: JobLog,
-    pub(super) reporter: Reporter,
-    pub(super) stop: StopSender,
+pub(crate) struct JobRun {
+    pub(crate) job: Arc<JobSpec>,
+    pub(crate) engine: Engine,
+    /// Closed as soon as the engine is done.
+    pub(crate) hosts: Vec<Arc<dyn Host>>,
+    pub(crate) log: JobLog,
+    pub(crate) reporter: Reporter,
+    pub(crate) stop: StopSender,
 }
 
-impl Course {
+impl JobRun {
     /// Runs the job to its end and reports it. `done` is triggered as soon as nothing of it runs any more.
-    pub(super) async fn run(
+    pub(crate) async fn run(
         self,
         tasks: TaskTracker,
         done: CancellationToken,
         end: watch::Sender<Option<JobEnd>>,
     ) {
-        let Self { job, engine, host, log, reporter, stop } = self;
+        let Self { job, engine, hosts, log, reporter, stop } = self;
         let finished = CancellationToken::new();
         let done = done.drop_guard();
-        let processes = Arc::clone(&host);
+        let processes = hosts.clone();
         // A task of its own, so that a panic in it ends the job and not its report, and one in a report does not leave
         // it behind: the job is done when this is.
         let engine = tasks.spawn(async move {
             let _done = done;
             let end = engine.run().await;
-            processes.close().await;
+            close(&processes).await;
             end
         });
         let work = async {
             let ended = engine.await;
             // It is open still where the engine has panicked.
-            host.close().await;
+            close(&hosts).await;
             let engine_end = match ended {
                 Ok(end) => end,
                 Err(panicked) => lost(&panicked.to_string(), &log).await,
@@ -78,6 +79,12 @@ impl Course {
         let EngineEnd { outcome, script_begun, phases } = engine_end;
         let reported = report_end(&reporter, &job, &outcome, digest).await;
         end.send_replace(Some(JobEnd { outcome, reported, script_begun, log: digest, phases }));
+    }
+}
+
+async fn close(hosts: &[Arc<dyn Host>]) {
+    for host in hosts {
+        host.close().await;
     }
 }
 
@@ -127,7 +134,7 @@ async fn lost(reason: &str, log: &JobLog) -> EngineEnd {
 }
 
 /// How a job stops because its source wants it to.
-pub(super) fn stop_for(wish: WishAction, job: &JobSpec) -> Option<Stop> {
+pub(crate) fn stop_for(wish: WishAction, job: &JobSpec) -> Option<Stop> {
     match wish {
         WishAction::GoOn => None,
         WishAction::CancelGracefully => {

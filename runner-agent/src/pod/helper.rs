@@ -1,0 +1,348 @@
+//! The helper container: it puts the agent in place, runs the job's phases, and tells how they end.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use flate2::read::GzDecoder;
+use fs_err as fs;
+use nix::sys::stat::{Mode, umask};
+use runner_core::{
+    ArtifactStore, Event, EventSink, FailureReason, JobEnd, JobEvent, JobOutcome, JobSpec,
+    agent::{AgentEvent, EndRecord, Order},
+    executor::Stop,
+    log::{JobLog, LogSpool, Masks, MemorySpool},
+    outcome::LogDigest,
+    report::Reporter,
+};
+use tokio::{
+    net::UnixListener,
+    runtime,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinSet,
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    build_host::{BuildHost, BuildSettings},
+    channel::Channel,
+    output::Output,
+    paths,
+    report::FrameReport,
+};
+use crate::{
+    engine::{Engine, EngineSettings, Places, StopReceiver, StopSender, stop_channel},
+    host::Host,
+    job_run::JobRun,
+    store::NoArtifacts,
+    supervise::{SupervisedHost, SupervisorProgram},
+    workspace,
+};
+
+/// The log waits here while the standard output is slower than the job.
+const SPOOL: usize = 2 << 20;
+
+/// The kubelet reads this much of an end record.
+const LARGEST_RECORD: usize = 4096;
+
+/// A wait for sources that is shorter than this is not spoken of.
+const SHORT_WAIT: Duration = Duration::from_secs(3);
+
+/// How long [`await_installed`] looks for the agent: a file copy and not more.
+const INSTALLATION: Duration = Duration::from_mins(1);
+
+/// What the helper has read of its job.
+struct Work {
+    job: JobSpec,
+    order: Order,
+}
+
+/// Runs the job to its end. It fails only where it cannot even tell.
+pub(super) fn main(arguments: &[String]) -> io::Result<()> {
+    // What git and others make must be usable for the user of the build container.
+    umask(Mode::empty());
+    let attempt = attempt(arguments)?;
+    let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let ended = runtime.block_on(async {
+        let listener = install()?;
+        let nonce = fs::read_to_string(paths::NONCE)?;
+        let work = Work::read(Path::new(paths::JOB))?;
+        if work.order.attempt != attempt {
+            return Err(io::Error::other(format!(
+                "this pod was made for attempt {attempt} at the job, which is at attempt {}: nothing is run",
+                work.order.attempt
+            )));
+        }
+        run(work, listener, nonce).await
+    });
+    // A thread that reads a file system which does not answer must not hold the container.
+    runtime.shutdown_background();
+    ended
+}
+
+/// Returns when the agent is in place, so that the build container can be started.
+pub(super) fn await_installed() -> io::Result<()> {
+    let runtime = runtime::Builder::new_current_thread().enable_time().build()?;
+    runtime.block_on(async {
+        let start = Instant::now();
+        while !Path::new(paths::AGENT).exists() {
+            if start.elapsed() > INSTALLATION {
+                return Err(io::Error::other("the helper did not put its agent in place"));
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok(())
+    })
+}
+
+fn attempt(arguments: &[String]) -> io::Result<u32> {
+    match arguments {
+        [] => Ok(1),
+        [number] => number.parse().map_err(|_| io::Error::other("the attempt must be a number")),
+        _ => Err(io::Error::other("usage: runner-agent helper [ATTEMPT]")),
+    }
+}
+
+/// Puts everything that the build container needs into the volume, the agent last.
+fn install() -> io::Result<UnixListener> {
+    let listener = UnixListener::bind(paths::SOCKET)?;
+    fs::set_permissions(paths::SOCKET, PermissionsExt::from_mode(0o666))?;
+    let mut random = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut random)?;
+    let nonce = format!("{:032x}", u128::from_le_bytes(random));
+    fs::write(paths::NONCE, nonce)?;
+    fs::set_permissions(paths::NONCE, PermissionsExt::from_mode(0o444))?;
+    let partial = format!("{}.partial", paths::AGENT);
+    fs::copy("/proc/self/exe", &partial)?;
+    fs::set_permissions(&partial, PermissionsExt::from_mode(0o755))?;
+    fs::rename(&partial, paths::AGENT)?;
+    // Who cannot write here cannot put anything in the place of the agent.
+    fs::set_permissions(paths::VOLUME, PermissionsExt::from_mode(0o755)).ok();
+    Ok(listener)
+}
+
+impl Work {
+    fn read(folder: &Path) -> io::Result<Self> {
+        let mut packed = Vec::new();
+        let mut part = 0;
+        // What does not fit into one Secret goes on in the next one.
+        while let Ok(bytes) = fs::read(folder.join(part_name(part))) {
+            packed.extend(bytes);
+            part += 1;
+        }
+        let mut text = Vec::new();
+        GzDecoder::new(packed.as_slice()).read_to_end(&mut text)?;
+        let job = serde_json::from_slice(&text)?;
+        let order = serde_json::from_slice(&fs::read(folder.join("order"))?)?;
+        Ok(Self { job, order })
+    }
+}
+
+fn part_name(part: usize) -> String {
+    if part == 0 { "job".into() } else { format!("job-{part}") }
+}
+
+async fn run(work: Work, listener: UnixListener, nonce: String) -> io::Result<()> {
+    let output = Output::new(io::stdout());
+    let Work { job, order } = work;
+    let job = Arc::new(job);
+    let spool: Arc<dyn LogSpool> = Arc::new(MemorySpool::bounded(SPOOL));
+    let log = JobLog::new(&order.log, Masks::of_job(&job), job.features.sections, Arc::clone(&spool));
+    let settings = BuildSettings {
+        log: log.clone(),
+        output: output.clone(),
+        start_budget: order.start_budget,
+        services: order.services.clone(),
+    };
+    let build = Arc::new(BuildHost::new(listener, nonce, settings));
+    let (stop, stop_receiver) = stop_channel();
+    let stopped = Arc::new(AtomicBool::new(false));
+    let _signals = listen(stop.clone(), order.patience, Arc::clone(&stopped))?;
+    let channel = if order.channel {
+        Some(Channel::listen(Path::new(paths::CHANNEL_SOCKET), PathBuf::from(paths::SOURCES))?)
+    } else {
+        None
+    };
+    let artifacts: Arc<dyn ArtifactStore> = match &channel {
+        Some(channel) => Arc::new(channel.artifacts()),
+        None => Arc::new(NoArtifacts),
+    };
+    let came = match &channel {
+        Some(channel) => bring_sources(channel, &order, &log, stop_receiver.clone()).await,
+        None => Ok(None),
+    };
+    let reporter = Reporter::new(Arc::new(FrameReport(output.clone())), spool, Duration::ZERO);
+    let job = match came {
+        Ok(Some(repository)) => Arc::new(with_sources(&job, &repository)),
+        Ok(None) => job,
+        Err(error) => {
+            let end = without_sources(&error, &log, &reporter).await;
+            return tell_end(&output, &order, (end, false, false)).await;
+        }
+    };
+    let sources = SupervisedHost::start(&SupervisorProgram::ThisProgram).map_err(io::Error::other)?;
+    let sources: Arc<dyn Host> = Arc::new(sources);
+    let hosts = vec![Arc::clone(&build) as Arc<dyn Host>, Arc::clone(&sources)];
+    let engine = Engine {
+        places: places(&job, &order)?,
+        settings: engine_settings(&order),
+        job: Arc::clone(&job),
+        sources,
+        build: Arc::clone(&build) as Arc<dyn Host>,
+        artifacts,
+        cache: None,
+        log: log.clone(),
+        events: events(output.clone()),
+        stop: stop_receiver,
+    };
+    let run = JobRun { job, engine, hosts, log, reporter, stop };
+    let end = to_end(run).await;
+    let is_stopped = stopped.load(Ordering::Relaxed) && end.outcome == JobOutcome::Canceled;
+    tell_end(&output, &order, (end, is_stopped, build.is_lost())).await
+}
+
+/// Writes how the job ended to both places: either of the two is enough.
+async fn tell_end(
+    output: &Output,
+    order: &Order,
+    (end, stopped_from_outside, build_lost): (JobEnd, bool, bool),
+) -> io::Result<()> {
+    let record = EndRecord { attempt: order.attempt, stopped_from_outside, build_lost, end };
+    let noted = fs::write(paths::RECORD, record.to_text(LARGEST_RECORD));
+    let told = output.end(record).await;
+    told.or(noted)
+}
+
+/// Waits for the sources. A job that is to stop does not wait: its engine ends it.
+async fn bring_sources(
+    channel: &Channel,
+    order: &Order,
+    log: &JobLog,
+    mut stop: StopReceiver,
+) -> runner_core::Result<Option<PathBuf>> {
+    let sources = channel.sources(order.start_budget);
+    tokio::pin!(sources);
+    let said = async {
+        tokio::time::sleep(SHORT_WAIT).await;
+        log.line("Waiting for the sources…").await;
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        came = &mut sources => came,
+        _ = stop.sharper_than(None) => Ok(None),
+        () = said => Ok(None),
+    }
+}
+
+/// The job, as one whose repository is here.
+fn with_sources(job: &JobSpec, repository: &Path) -> JobSpec {
+    let mut job = job.clone();
+    let url = format!("file://{}", repository.display());
+    for variable in &mut job.variables.0 {
+        if variable.value == job.git.repo_url {
+            variable.value.clone_from(&url);
+        }
+    }
+    job.git.repo_url = url;
+    job
+}
+
+/// The end of a job whose sources never came.
+async fn without_sources(error: &runner_core::Error, log: &JobLog, reporter: &Reporter) -> JobEnd {
+    let message = format!("failed to {}", error.chain());
+    log.line(&format!("ERROR: Job failed (system failure): {message}")).await;
+    let digest = log.finish().await;
+    let finished = CancellationToken::new();
+    finished.cancel();
+    reporter.run(&finished).await;
+    let outcome = JobOutcome::failed(FailureReason::RunnerSystemFailure, message);
+    JobEnd { outcome, reported: false, script_begun: false, log: digest, phases: Vec::new() }
+}
+
+async fn to_end(run: JobRun) -> JobEnd {
+    let tasks = TaskTracker::new();
+    let (sender, mut end) = watch::channel(None);
+    run.run(tasks, CancellationToken::new(), sender).await;
+    let ended = end.wait_for(Option::is_some).await.ok().and_then(|end| end.clone());
+    let mut end = ended.unwrap_or_else(unknown);
+    // To have written it is not to have reported it.
+    end.reported = false;
+    end
+}
+
+fn unknown() -> JobEnd {
+    JobEnd {
+        outcome: JobOutcome::failed(FailureReason::RunnerSystemFailure, "the agent lost the end of the job"),
+        reported: false,
+        script_begun: true,
+        log: LogDigest::default(),
+        phases: Vec::new(),
+    }
+}
+
+/// Makes TERM a wish to stop: who deletes the pod knows whether that is a cancel, and the agent does not.
+fn listen(stop: StopSender, patience: Duration, stopped: Arc<AtomicBool>) -> io::Result<JoinSet<()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut listening = JoinSet::new();
+    listening.spawn(async move {
+        if terminate.recv().await.is_some() {
+            stopped.store(true, Ordering::Relaxed);
+            let now = Instant::now();
+            stop.stop(Stop::Graceful { deadline: now.checked_add(patience).unwrap_or(now) });
+        }
+        // Later ones say nothing new, and must not end this process.
+        while terminate.recv().await.is_some() {}
+    });
+    Ok(listening)
+}
+
+fn places(job: &JobSpec, order: &Order) -> io::Result<Places> {
+    let root = PathBuf::from(&order.builds_dir);
+    let path = match job.variables.value("CI_PROJECT_PATH") {
+        path if path.is_empty() => job.project.name.clone(),
+        path => path,
+    };
+    let project = workspace::project_below(&root, &path);
+    let mut temporary = project.clone().into_os_string();
+    temporary.push(".tmp");
+    let places = Places { root, project, temporary: temporary.into() };
+    fs::create_dir_all(&places.project)?;
+    fs::create_dir_all(&places.temporary)?;
+    Ok(places)
+}
+
+fn engine_settings(order: &Order) -> EngineSettings {
+    EngineSettings {
+        executor: order.executor.clone(),
+        runner: order.runner.clone(),
+        greeting: order.greeting.clone(),
+        slot: order.slot,
+        builds_dir: PathBuf::from(&order.builds_dir),
+        environment: std::env::vars().filter(|(key, _)| matches!(key.as_str(), "HOME" | "PATH")).collect(),
+        cache_scope: order.cache_scope.clone(),
+        grace: order.grace,
+        debug_trace_disabled: order.debug_trace_disabled,
+    }
+}
+
+fn events(output: Output) -> EventSink {
+    EventSink::new(move |event| {
+        let Event::Job { event, .. } = event else { return };
+        match event {
+            JobEvent::PhaseStarted(phase) => output.event(AgentEvent::PhaseStarted(phase)),
+            JobEvent::PhaseEnded(record) => output.event(AgentEvent::PhaseEnded(record)),
+            JobEvent::Notice(text) => output.event(AgentEvent::Notice(text)),
+            _ => {}
+        }
+    })
+}
