@@ -1,0 +1,199 @@
+//! Going on with the jobs of an earlier process.
+
+use std::sync::{Arc, PoisonError};
+
+use bytes::Bytes;
+use k8s_openapi::api::core::v1::Secret;
+use runner_core::{
+    Error, ErrorKind, FailureReason, JobContext, JobHandle, JobId, JobLease, JobOutcome, JobReport, Result,
+    source::{LogAck, LogReply},
+};
+
+use super::{
+    Shared,
+    job::KubernetesJob,
+    start::{Launch, accept, launch, leftovers, services_secret},
+};
+use crate::{
+    api::Cluster,
+    pointer::Pointer,
+    record::{Ending, Stored, secret_name, selector_of_jobs},
+    removal::{Leftovers, remove},
+    settings::JobSettings,
+};
+
+/// The jobs that are stored in the cluster.
+pub(super) async fn list(shared: &Shared) -> Result<Vec<JobHandle>> {
+    let home = shared.home();
+    let secrets = shared.cluster.list_secrets(home, &selector_of_jobs(&shared.settings.manager)).await?;
+    let mut handles = Vec::new();
+    for secret in secrets {
+        let name = secret.metadata.name.clone().unwrap_or_default();
+        match find_one(shared, secret).await {
+            Ok(Some(handle)) => handles.push(handle),
+            // It was not stored as a whole, so it was not accepted.
+            Ok(None) => shared.cluster.delete_secret(home, &name).await?,
+            Err(error) if error.is_retryable() => return Err(error),
+            Err(error) => {
+                tracing::warn!(
+                    secret = name,
+                    error = error.chain(),
+                    "a Secret that looks like a job is none, or its job cannot be read"
+                );
+            }
+        }
+    }
+    Ok(handles)
+}
+
+/// The job of a Secret at home, or that it points to; `None` where a part of it is missing.
+async fn find_one(shared: &Shared, secret: Secret) -> Result<Option<JobHandle>> {
+    let Some(pointer) = Pointer::of(&secret)? else { return read(shared, secret).await };
+    let Pointer { namespace, namespace_is_own, secret } = pointer;
+    if let Some(found) = shared.cluster.secret(&namespace, &secret).await? {
+        if let Some(handle) = read(shared, found).await? {
+            return Ok(Some(handle));
+        }
+        shared.cluster.delete_secret(&namespace, &secret).await?;
+    }
+    if namespace_is_own {
+        shared.cluster.delete_namespace(&namespace).await?;
+    }
+    Ok(None)
+}
+
+/// The job of a Secret; `None` where a part of it is missing.
+async fn read(shared: &Shared, secret: Secret) -> Result<Option<JobHandle>> {
+    let stored = Stored::of(secret)?;
+    let mut others = Vec::new();
+    for name in stored.names().iter().skip(1) {
+        match shared.cluster.secret(&stored.namespace, name).await? {
+            Some(other) => others.push(other),
+            None => return Ok(None),
+        }
+    }
+    let saved = stored.lease(&others)?;
+    let handle = JobHandle { job: saved.job.id.clone(), saved: Some(saved) };
+    let mut listed = shared.listed.lock().unwrap_or_else(PoisonError::into_inner);
+    listed.insert(handle.job.clone(), stored);
+    Ok(Some(handle))
+}
+
+/// Goes on with a job.
+pub(super) async fn adopt(
+    shared: &Arc<Shared>,
+    id: &JobId,
+    lease: JobLease,
+    context: JobContext,
+) -> Result<Arc<KubernetesJob>> {
+    let setup = &shared.settings;
+    let settings = JobSettings::for_job(&setup.config, &setup.runner, &lease.job)?;
+    let cluster = shared.cluster_of(&settings).await?;
+    let listed = shared.listed.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    let stored = match listed {
+        Some(stored) => stored,
+        None => find(shared, id, &settings.namespace).await?,
+    };
+    let stored = with_lease(&cluster, stored, &lease).await?;
+    let wish = match accept(&*lease.report).await {
+        Ok(wish) => wish,
+        Err(error) => {
+            // Its source has ended it, or has given it to somebody else.
+            let mut left = leftovers(shared, &stored, &settings);
+            left.pod = Some(stored.record.pod.clone());
+            remove(&cluster, &shared.watches, &left).await?;
+            return Err(error);
+        }
+    };
+    let order = stored.order()?;
+    let (stored, has_pod) = look_for_pod(shared, stored).await?;
+    let is_over = stored.record.ending.is_some() || stored.record.wish.is_some();
+    let unread = if !has_pod && is_over { Some(size_at_source(&*lease.report).await) } else { None };
+    if !has_pod && let Some(secret) = services_secret(&stored, &settings, &setup.manager, &lease.job) {
+        // An earlier process may have ended between the first Secret and this one.
+        cluster.create_secret(&stored.namespace, &secret).await?;
+    }
+    Ok(launch(
+        shared,
+        lease,
+        context,
+        Launch { cluster, settings, order, stored, wish, has_pod, resumed: true, unread },
+    ))
+}
+
+/// Removes everything of a job that its source knows no more.
+pub(super) async fn discard(shared: &Shared, handle: JobHandle) -> Result<()> {
+    let listed = shared.listed.lock().unwrap_or_else(PoisonError::into_inner).remove(&handle.job);
+    let config = &shared.settings.config;
+    let stored = match listed {
+        Some(stored) => stored,
+        None => match find(shared, &handle.job, &config.namespace).await {
+            Ok(stored) => stored,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        },
+    };
+    // What the settings of the job would add belongs to its first Secret, and vanishes with it.
+    let left = Leftovers {
+        namespace: stored.namespace.clone(),
+        namespace_is_own: config.namespace_per_job,
+        secrets: stored.names(),
+        pointer: shared.pointer_to(&stored.namespace, stored.name()),
+        pod: Some(stored.record.pod.clone()),
+        grace: Some(config.cleanup_grace_period_seconds.unwrap_or(1)),
+        limit: std::time::Duration::from_mins(5),
+    };
+    remove(&shared.cluster, &shared.watches, &left).await
+}
+
+async fn find(shared: &Shared, id: &JobId, namespace: &str) -> Result<Stored> {
+    let gone = || Error::new(ErrorKind::NotFound, "find the job in the cluster").with("job", id);
+    let name = secret_name(&shared.settings.manager, id);
+    Stored::of(shared.cluster.secret(namespace, &name).await?.ok_or_else(gone)?)
+}
+
+/// The stored job with the lease that it is gone on with: its source may have handed it out again, and whoever comes
+/// next must resume the lease that is accepted.
+async fn with_lease(cluster: &Cluster, mut stored: Stored, lease: &JobLease) -> Result<Stored> {
+    if stored.record.state == lease.saved.state {
+        return Ok(stored);
+    }
+    stored.record.state = lease.saved.state.clone();
+    let secret = stored.changed(&stored.record, &stored.order()?)?;
+    stored.secret = cluster.replace_secret(&stored.namespace, &secret).await?;
+    Ok(stored)
+}
+
+/// How much of the log the source has. Where it does not say, what is added may not arrive.
+async fn size_at_source(report: &dyn JobReport) -> u64 {
+    match report.append_log(0, Bytes::new()).await {
+        Ok(LogReply { ack: LogAck::UpTo(size) | LogAck::Rewind(size), .. }) => size,
+        Ok(LogReply { ack: LogAck::Closed, .. }) | Err(_) => 0,
+    }
+}
+
+/// Whether the job has a pod. Where it had one that is gone, or nobody knows, the job has ended.
+async fn look_for_pod(shared: &Shared, mut stored: Stored) -> Result<(Stored, bool)> {
+    let (namespace, pod) = (&stored.namespace, &stored.record.pod);
+    if shared.cluster.pod(namespace, pod).await?.is_some() {
+        stored.record.pod_made = true;
+        return Ok((stored, true));
+    }
+    if stored.record.ending.is_some() || stored.record.wish.is_some() {
+        return Ok((stored, false));
+    }
+    let version = stored.secret.metadata.resource_version.as_deref().unwrap_or_default();
+    let was_made = if stored.record.pod_made {
+        Some(true)
+    } else {
+        shared.cluster.was_made(namespace, pod, version).await?
+    };
+    let message = match was_made {
+        Some(false) => return Ok((stored, false)),
+        Some(true) => "the pod of the job went away while no manager was there, and left no record",
+        None => "no manager was there for so long that nobody knows whether the job had begun",
+    };
+    let outcome = JobOutcome::failed(FailureReason::RunnerInterrupted, message);
+    stored.record.ending = Some(Ending { outcome, script_begun: true });
+    Ok((stored, false))
+}

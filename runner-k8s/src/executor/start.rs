@@ -1,0 +1,351 @@
+//! Starting a job: it is stored, then accepted, and then its task makes the pod.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{Namespace, Secret},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use runner_core::{
+    CacheScope, JobContext, JobEvent, JobLease, JobReport, JobSpec, Result,
+    agent::Order,
+    log::{LogSpool, MemorySpool},
+    outcome::LogDigest,
+    report::Reporter,
+    source::Wish,
+};
+use tokio::{sync::watch, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Shared,
+    course::{Course, Reporting, journal_of, pod_name},
+    job::KubernetesJob,
+    services,
+    stop::{Wished, Wishes},
+};
+use crate::{
+    api::{Cluster, Created},
+    journal::Journal,
+    pointer::Pointer,
+    record::{Record, Stored, Storing, labels},
+    removal::{Leftovers, remove},
+    settings::JobSettings,
+};
+
+/// The log waits here until its source has taken it.
+const SPOOL: usize = 2 << 20;
+
+/// How long a job may go on after it was asked to stop, besides its own timeout.
+const PATIENCE: Duration = Duration::from_mins(15);
+
+/// Half of what a kubelet keeps of a container's log by default.
+const MOST_KEPT: u64 = 5 << 20;
+
+/// How often a job is accepted where the source does not answer.
+const ACCEPT_TRIES: u32 = 6;
+
+/// How long before the second try to accept a job; then twice as long each time.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Starts a job. Where that fails nothing is left of it.
+pub(super) async fn start(
+    shared: &Arc<Shared>,
+    lease: JobLease,
+    context: JobContext,
+) -> Result<Arc<KubernetesJob>> {
+    let setup = &shared.settings;
+    let settings = JobSettings::for_job(&setup.config, &setup.runner, &lease.job)?;
+    warn_of_limit(&lease.job, &context);
+    let cluster = shared.cluster_of(&settings).await?;
+    let order = order(shared, &lease.job, &settings, &context);
+    let Some(stored) = store(shared, &cluster, &lease, &context, (&settings, &order)).await? else {
+        // An earlier process has stored it: the same job is gone on with.
+        return super::adopt::adopt(shared, &lease.job.id.clone(), lease, context).await;
+    };
+    let wish = match accept(&*lease.report).await {
+        Ok(wish) => wish,
+        Err(error) => {
+            let leftovers = leftovers(shared, &stored, &settings);
+            if let Err(error) = remove(&cluster, &shared.watches, &leftovers).await {
+                tracing::warn!(error = error.chain(), "a job that was not accepted left its Secret");
+            }
+            return Err(error);
+        }
+    };
+    Ok(launch(
+        shared,
+        lease,
+        context,
+        Launch { cluster, settings, order, stored, wish, has_pod: false, resumed: false, unread: None },
+    ))
+}
+
+/// What the task of a job begins with.
+pub(super) struct Launch {
+    pub(super) cluster: Cluster,
+    pub(super) settings: JobSettings,
+    pub(super) order: Order,
+    pub(super) stored: Stored,
+    pub(super) wish: Wish,
+    pub(super) has_pod: bool,
+    /// An earlier process has begun it.
+    pub(super) resumed: bool,
+    /// So many bytes of the log the source has that cannot be read again.
+    pub(super) unread: Option<u64>,
+}
+
+/// Starts the task of a job.
+pub(super) fn launch(
+    shared: &Arc<Shared>,
+    lease: JobLease,
+    context: JobContext,
+    launch: Launch,
+) -> Arc<KubernetesJob> {
+    let Launch { cluster, settings, order, stored, wish, has_pod, resumed, unread } = launch;
+    let JobLease { job, report, artifacts, saved } = lease;
+    let before = unread.unwrap_or(stored.record.before.size);
+    let spool: Arc<dyn LogSpool> = Arc::new(MemorySpool::bounded(SPOOL).starting_at(before));
+    let mut reporter = Reporter::new(report, Arc::clone(&spool), context.log.interval);
+    if resumed {
+        reporter = reporter.resumed(before);
+    }
+    reporter.note(wish);
+    let wishes = Wishes::new(stored.record.wish.map(Wished::stored));
+    let leftovers = Arc::new(Mutex::new(Leftovers {
+        pod: has_pod.then(|| stored.record.pod.clone()),
+        ..leftovers(shared, &stored, &settings)
+    }));
+    let (sender, end) = watch::channel(None);
+    let done = CancellationToken::new();
+    let journal = match unread {
+        Some(size) => Journal::new(Arc::clone(&spool), context.log.timestamps, LogDigest { size, crc32: 0 }),
+        None => journal_of(&stored.record, Arc::clone(&spool), context.log.timestamps),
+    };
+    let running = KubernetesJob {
+        id: job.id.clone(),
+        saved,
+        shared: Arc::downgrade(shared),
+        cluster: cluster.clone(),
+        wishes: wishes.clone(),
+        spool,
+        leftovers: Arc::clone(&leftovers),
+        done: done.clone(),
+        end,
+    };
+    for warning in &settings.warnings {
+        context.events.job(&job.id, JobEvent::Notice(warning.clone()));
+    }
+    let wish = wishes.subscribe();
+    let course = Course {
+        shared: Arc::clone(shared),
+        cluster,
+        job,
+        artifacts,
+        settings,
+        stored,
+        order,
+        context,
+        journal,
+        wishes,
+        wish,
+        leftovers,
+        has_pod,
+        start_by: None,
+        said: None,
+        shown: Vec::new(),
+        log_is_unknown: unread.is_some(),
+        waits_for: None,
+        trouble: None,
+    };
+    shared.tasks.spawn(course.run(Reporting { reporter, end: sender, done }));
+    Arc::new(running)
+}
+
+/// Stores a job. `None` where it is stored already.
+async fn store(
+    shared: &Shared,
+    cluster: &Cluster,
+    lease: &JobLease,
+    context: &JobContext,
+    (settings, order): (&JobSettings, &Order),
+) -> Result<Option<Stored>> {
+    let (manager, namespace) = (&shared.settings.manager, &settings.namespace);
+    let job = &lease.job;
+    let mut record = Record {
+        runner: lease.saved.runner.clone(),
+        state: lease.saved.state.clone(),
+        slot: context.slot,
+        parts: 0,
+        pod: String::new(),
+        attempt: 1,
+        pull: 0,
+        before: LogDigest::default(),
+        inserted: Vec::new(),
+        pod_made: false,
+        wish: None,
+        ending: None,
+    };
+    let name = crate::record::secret_name(manager, &job.id);
+    record.pod = pod_name(shared, job, &name, &record);
+    let values = services::own_variables(job, settings);
+    let (first, others) = Storing { namespace, manager, job, order, record, values }.secrets()?;
+    let Some(first) = make_first(shared, cluster, settings, &first).await? else { return Ok(None) };
+    let stored = Stored::of(first)?;
+    let mut more = others;
+    more.extend(services_secret(&stored, settings, manager, job));
+    for mut other in more {
+        other.metadata.owner_references = Some(vec![stored.as_owner()]);
+        if let Err(error) = cluster.create_secret(namespace, &other).await {
+            // It owns the others, so that they vanish with it.
+            drop(cluster.delete_secret(namespace, stored.name()).await);
+            return Err(error);
+        }
+    }
+    Ok(Some(stored))
+}
+
+/// Makes the Secret that is the job, and before it what points to it and the namespace. `None` where it is there already.
+async fn make_first(
+    shared: &Shared,
+    cluster: &Cluster,
+    settings: &JobSettings,
+    first: &Secret,
+) -> Result<Option<Secret>> {
+    let (manager, namespace) = (&shared.settings.manager, &settings.namespace);
+    let namespace_is_own = settings.namespace_is_own;
+    let secret = first.metadata.name.clone().unwrap_or_default();
+    let pointer = shared.pointer_to(namespace, &secret);
+    if let Some((home, _)) = &pointer {
+        let pointer = Pointer { namespace: namespace.clone(), namespace_is_own, secret };
+        cluster.create_secret(home, &pointer.to_secret(manager)?).await?;
+    }
+    let making = async {
+        if namespace_is_own {
+            cluster.create_namespace(&own_namespace(namespace, manager)).await?;
+        }
+        cluster.create_secret(namespace, first).await
+    };
+    match making.await {
+        Ok(Created::New(first)) => Ok(Some(first)),
+        Ok(Created::Exists) => Ok(None),
+        Err(error) => {
+            // Where nobody knows whether it was made, a later process that finds what points to it looks.
+            if let Some((home, name)) = pointer
+                && !error.is_retryable()
+            {
+                let emptied = async {
+                    if namespace_is_own {
+                        cluster.delete_namespace(namespace).await?;
+                    }
+                    cluster.delete_secret(&home, &name).await
+                };
+                if let Err(error) = emptied.await {
+                    tracing::warn!(error = error.chain(), "what points to a job that was not stored is left");
+                }
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Says it where the log of the job may outgrow what a kubelet keeps of it.
+fn warn_of_limit(job: &JobSpec, context: &JobContext) {
+    if context.log.size > MOST_KEPT {
+        let text = format!(
+            "a log may have {} bytes, which is more than half of what a kubelet keeps by default: the middle of a long \
+             one may be lost where a manager takes over",
+            context.log.size
+        );
+        context.events.job(&job.id, JobEvent::Notice(text));
+    }
+}
+
+/// What the services of a job get; `None` where it has none.
+pub(super) fn services_secret(
+    stored: &Stored,
+    settings: &JobSettings,
+    manager: &str,
+    job: &JobSpec,
+) -> Option<Secret> {
+    let name = services::secret_name(stored, settings)?;
+    let data = services::variables(job).into_iter().map(|(key, value)| (key, ByteString(value.into_bytes())));
+    Some(Secret {
+        metadata: ObjectMeta {
+            name: Some(name),
+            namespace: Some(stored.namespace.clone()),
+            labels: Some(labels(manager, "services")),
+            owner_references: Some(vec![stored.as_owner()]),
+            ..ObjectMeta::default()
+        },
+        data: Some(data.collect()),
+        ..Secret::default()
+    })
+}
+
+fn own_namespace(name: &str, manager: &str) -> Namespace {
+    let labels = Some(labels(manager, "namespace"));
+    let metadata = ObjectMeta { name: Some(name.to_owned()), labels, ..ObjectMeta::default() };
+    Namespace { metadata, ..Namespace::default() }
+}
+
+/// What is to be removed of a job that has no pod yet.
+pub(super) fn leftovers(shared: &Shared, stored: &Stored, settings: &JobSettings) -> Leftovers {
+    Leftovers {
+        namespace: stored.namespace.clone(),
+        namespace_is_own: settings.namespace_is_own,
+        // Those that it owns vanish with it, but whoever cleans up wants to see them gone.
+        secrets: stored.names().into_iter().chain(services::secret_name(stored, settings)).collect(),
+        pointer: shared.pointer_to(&stored.namespace, stored.name()),
+        pod: None,
+        grace: Some(settings.delete_grace.unwrap_or(1)),
+        limit: settings.cleanup_timeout,
+    }
+}
+
+fn order(shared: &Shared, job: &JobSpec, settings: &JobSettings, context: &JobContext) -> Order {
+    let project = match job.project.id {
+        0 => job.project.name.clone(),
+        project => project.to_string(),
+    };
+    let image = &settings.build.image;
+    let mut greeting = vec![format!("Using image {image} in namespace {}", settings.namespace)];
+    greeting.extend(settings.warnings.iter().map(|warning| format!("WARNING: {warning}")));
+    Order {
+        attempt: 1,
+        executor: "kubernetes".into(),
+        runner: context.runner.clone(),
+        slot: context.slot,
+        greeting,
+        log: context.log,
+        builds_dir: settings.builds_dir.clone(),
+        start_budget: settings.start_budget,
+        grace: shared.settings.grace,
+        patience: job.timeout.max(PATIENCE),
+        debug_trace_disabled: shared.settings.debug_trace_disabled,
+        cache_scope: CacheScope { runner: String::new(), project, protected: job.git.protected },
+        channel: shared.settings.channel.is_some(),
+        services: services::awaited(settings),
+    }
+}
+
+/// Accepts the job, again and again for a few seconds where the source does not answer.
+pub(super) async fn accept(report: &dyn JobReport) -> Result<Wish> {
+    let mut pause = ACCEPT_PAUSE;
+    for _ in 1..ACCEPT_TRIES {
+        match report.accept().await {
+            Ok(wish) => return Ok(wish),
+            Err(error) if error.is_retryable() => {
+                tracing::debug!(error = error.chain(), "the job is not accepted yet");
+            }
+            Err(error) => return Err(error),
+        }
+        sleep(pause).await;
+        pause *= 2;
+    }
+    report.accept().await
+}

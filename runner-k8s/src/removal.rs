@@ -1,0 +1,68 @@
+//! Removes everything of a job.
+
+use std::time::Duration;
+
+use runner_core::{Error, ErrorKind, Result};
+use tokio::time::timeout;
+
+use crate::{api::Cluster, watch::PodWatches};
+
+/// How much longer than its grace period a pod may take to be gone, before that is said.
+const MARGIN: Duration = Duration::from_mins(1);
+
+/// What there is of a job.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Leftovers {
+    pub(crate) namespace: String,
+    /// The namespace is the job's own.
+    pub(crate) namespace_is_own: bool,
+    /// The Secrets, the first one first.
+    pub(crate) secrets: Vec<String>,
+    /// The namespace and the name of the Secret that points to the job, where one does.
+    pub(crate) pointer: Option<(String, String)>,
+    /// The pod of the last attempt, if one was made.
+    pub(crate) pod: Option<String>,
+    /// How long the pod has to end, in seconds.
+    pub(crate) grace: Option<u32>,
+    /// How long all of it may take.
+    pub(crate) limit: Duration,
+}
+
+/// Removes everything, and returns when it is gone. Repeating it is no error.
+///
+/// The Secret goes first: a Secret without a pod is a job that nobody has started, and a pod without its Secret is removed
+/// by the cluster itself.
+pub(crate) async fn remove(cluster: &Cluster, watches: &PodWatches, leftovers: &Leftovers) -> Result<()> {
+    match timeout(leftovers.limit, remove_all(cluster, watches, leftovers)).await {
+        Ok(removed) => removed,
+        Err(_) => Err(Error::new(ErrorKind::TimedOut, "remove what belongs to the job")
+            .with("within seconds", leftovers.limit.as_secs())),
+    }
+}
+
+async fn remove_all(cluster: &Cluster, watches: &PodWatches, leftovers: &Leftovers) -> Result<()> {
+    let Leftovers { namespace, namespace_is_own, secrets, pointer, pod, grace, .. } = leftovers;
+    let mut followed = pod.as_ref().map(|pod| watches.follow(namespace, pod));
+    for secret in secrets {
+        cluster.delete_secret(namespace, secret).await?;
+    }
+    if let (Some(pod), Some(followed)) = (pod, &mut followed) {
+        let was_there = cluster.delete_pod(namespace, pod, *grace).await?;
+        if was_there {
+            followed.is_made();
+            let patience = MARGIN + Duration::from_secs(u64::from(grace.unwrap_or(30)));
+            let is_gone = async { while !followed.now().gone && !followed.changed().await.gone {} };
+            if timeout(patience, is_gone).await.is_err() && cluster.pod(namespace, pod).await?.is_some() {
+                return Err(Error::new(ErrorKind::TimedOut, "see the pod of the job gone").with("pod", pod));
+            }
+        }
+    }
+    if *namespace_is_own {
+        cluster.delete_namespace(namespace).await?;
+    }
+    if let Some((home, name)) = pointer {
+        // The last of all: as long as it is there, a later process finds what is left.
+        cluster.delete_secret(home, name).await?;
+    }
+    Ok(())
+}

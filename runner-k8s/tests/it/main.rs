@@ -1,0 +1,3 @@
+//! Tests of the executor that need no cluster.
+
+mod statuses;
