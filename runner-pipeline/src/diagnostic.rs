@@ -6,7 +6,7 @@ pub(crate) mod mistakes;
 mod nearest;
 
 pub(crate) use mistakes::Mistakes;
-pub(crate) use nearest::nearest;
+pub use nearest::nearest;
 
 /// One mistake, or one remark, and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]

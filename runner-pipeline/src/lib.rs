@@ -19,7 +19,7 @@ pub use diagnostic::{Diagnostic, Diagnostics};
 pub use pipeline::{AllowFailure, Context, JobWhen, Need, Pipeline, PipelineJob, Retry, TreeDigest, parse};
 pub use predefined::{PipelineEvent, Predefined};
 pub use repository::{Commit, Remote, Repository, RepositoryError};
-pub use snapshot::Snapshot;
+pub use snapshot::{Shipment, Snapshot};
 pub use source::{
     ArtifactFactory, JobProgress, JobStatus, PipelineOutput, PipelineRun, PipelineSource, SelectionError,
 };

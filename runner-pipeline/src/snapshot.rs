@@ -17,9 +17,12 @@ use crate::{
 
 mod bare;
 mod scratch;
+mod shipment;
 mod tree;
 
 use bare::Bare;
+pub use shipment::Shipment;
+use shipment::Shipments;
 use tree::Changes;
 
 /// The ref of the changes that are not committed.
@@ -45,6 +48,7 @@ pub struct Snapshot {
     object_format: String,
     home_url: Option<String>,
     notes: Vec<String>,
+    shipments: Shipments,
 }
 
 impl Snapshot {
@@ -112,6 +116,7 @@ impl Snapshot {
             object_format: repository.object_format().to_owned(),
             home_url: repository.home_url(),
             notes: changes.notes,
+            shipments: Shipments::default(),
         })
     }
 

@@ -1,7 +1,7 @@
 //! What somebody may have meant by a name that does not exist.
 
 /// The one of `candidates` that `word` is most likely a slip of; `None` where none is near.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word_length = word.chars().count();
     let allowed = match word_length {
         0..=5 => 1,

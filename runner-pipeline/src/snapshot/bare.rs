@@ -30,10 +30,7 @@ impl Bare {
 
     fn fill(&self, repository: &Repository) -> io::Result<()> {
         let path = self.path();
-        fs::create_dir_all(path.join("objects/info"))?;
-        fs::create_dir_all(path.join("objects/pack"))?;
-        fs::create_dir_all(path.join("refs"))?;
-        fs::write(path.join("config"), config(repository.object_format()))?;
+        create(path, repository.object_format())?;
         let mut alternates = path_bytes(&repository.common_dir().join("objects"));
         alternates.push(b'\n');
         fs::write(path.join("objects/info/alternates"), alternates)?;
@@ -73,6 +70,14 @@ impl Bare {
         });
         format!("file://{}", encoded.collect::<String>())
     }
+}
+
+/// Makes an empty repository, without a HEAD.
+pub(super) fn create(path: &Path, object_format: &str) -> io::Result<()> {
+    fs::create_dir_all(path.join("objects/info"))?;
+    fs::create_dir_all(path.join("objects/pack"))?;
+    fs::create_dir_all(path.join("refs"))?;
+    fs::write(path.join("config"), config(object_format))
 }
 
 /// Jobs fetch often and read once: what is sent is neither compressed anew nor searched for deltas.

@@ -4,6 +4,7 @@ mod fake_run;
 mod language;
 mod promises;
 mod repository;
+mod shipment;
 mod snapshot;
 mod source;
 mod work_tree;
