@@ -54,7 +54,7 @@ pub(crate) struct Exec {
     #[arg(long, value_enum, value_name = "EVENT", default_value_t = EventName::Push)]
     pub(crate) event: EventName,
 
-    /// How many jobs run at a time; without it, as many as there are processors.
+    /// How many jobs run at a time; without it, as many as there are processors, and on a cluster 10.
     #[arg(short, long = "jobs", value_name = "N", value_parser = at_least_one)]
     pub(crate) jobs_at_once: Option<NonZeroUsize>,
 
@@ -65,6 +65,14 @@ pub(crate) struct Exec {
     /// Where jobs run.
     #[arg(long, value_enum, value_name = "EXECUTOR", default_value_t = ExecutorName::Local)]
     pub(crate) executor: ExecutorName,
+
+    /// A config.toml: its first `[[runners]]` with the executor "kubernetes" says how pods are made.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Takes the `[[runners]]` of that name.
+    #[arg(long, value_name = "NAME", requires = "config")]
+    pub(crate) runner: Option<String>,
 
     /// Neither restores nor saves caches.
     #[arg(long)]
@@ -89,7 +97,8 @@ Examples:
   runner exec --list                      what would run, and what waits for what
   runner exec unit                        the job \"unit\" and the jobs that it needs
   runner exec --event tag                 as the push of a tag would
-  runner exec --variable DEPLOY=no -j 4   with a variable, four jobs at a time";
+  runner exec --variable DEPLOY=no -j 4   with a variable, four jobs at a time
+  runner exec --executor kubernetes       in pods of the cluster that kubectl talks to";
 
 /// What a pipeline is run for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -112,6 +121,8 @@ pub(crate) enum EventName {
 pub(crate) enum ExecutorName {
     /// On this machine, each in a directory of its own.
     Local,
+    /// On the cluster of the kubeconfig or of --config, each in a pod of its own.
+    Kubernetes,
 }
 
 /// What stdout gets.

@@ -12,8 +12,7 @@ use runner_pipeline::{ArtifactFactory, PipelineJob, PipelineRun, PipelineSource,
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
-    cli::{Exec, Output},
-    containers,
+    cli::{Exec, ExecutorName, Output},
     document::Document,
     exit_code::ExitStatus,
     fault::{self, Fault},
@@ -56,6 +55,10 @@ async fn try_exec(options: &Exec, stdio: &Stdio) -> Result<ExitStatus, Fault> {
         Stdio::error(&format!("{text}\n\n"));
     }
     let jobs = selected(options, &plan)?;
+    if options.config.is_some() && options.executor == ExecutorName::Local {
+        let text = "--config says how pods are made, and the jobs are to run on this machine";
+        return Err(Fault::wrong_use(anyhow::anyhow!(text)).help("add --executor kubernetes"));
+    }
     if options.list {
         list(options, plan, &jobs, stdio);
         return Ok(ExitStatus::Success);
@@ -105,17 +108,24 @@ async fn run(options: &Exec, plan: Plan, jobs: Vec<PipelineJob>, stdio: &Stdio) 
     let root = plan.repository.root().to_owned();
     let home = ProjectHome::open(&root, || Stdio::error("note: waiting for another run of this project\n"));
     let home = home.map_err(Fault::ours)?;
-    let parts = Parts::new(options, &plan)?;
+    let parts = Parts::new(options, &plan, &jobs).await?;
     let snapshot = Snapshot::take(&plan.repository, &plan.predefined, &parts.scratch).await;
     let snapshot = Arc::new(snapshot.map_err(Fault::of_core)?);
+    parts.load(&snapshot);
 
     let logs = LogFiles::new(&home.logs, jobs.iter().map(|job| job.name.as_str()));
     home.forget(jobs.iter().map(|job| job.name.as_str())).await.map_err(Fault::of_core)?;
     let (painter, terminal, palette) = (stdio.painter(), stdio.terminal(), stdio.palette());
-    let cast =
-        Cast { jobs: jobs.iter().map(|job| role(job, &jobs)).collect(), logs, painter, terminal, palette };
+    let cast = Cast {
+        jobs: jobs.iter().map(|job| role(job, &jobs)).collect(),
+        logs,
+        painter,
+        terminal,
+        palette,
+        is_local: parts.is_local(),
+    };
     let (narrator, narration) = Narrator::new(cast);
-    for note in snapshot.notes().iter().cloned().chain(containers::left_out(&jobs)) {
+    for note in snapshot.notes().iter().cloned().chain(parts.left_out.clone()) {
         narrator.note(note);
     }
     for finding in parts.check().await {
@@ -128,7 +138,7 @@ async fn run(options: &Exec, plan: Plan, jobs: Vec<PipelineJob>, stdio: &Stdio) 
         let directory = home.artifacts_of(&entry.name);
         entry.artifacts = directory.is_dir().then_some(directory);
     }
-    if !options.keep {
+    if parts.is_local() && !options.keep {
         // Where it is not empty, another run of the project has it, or a job left what may not be removed.
         drop(fs_err::remove_dir(&parts.builds));
     }
@@ -137,7 +147,7 @@ async fn run(options: &Exec, plan: Plan, jobs: Vec<PipelineJob>, stdio: &Stdio) 
         wall: began.elapsed(),
         directory: &root,
         artifacts: any_artifacts.then_some(home.artifacts.as_path()),
-        kept: options.keep.then_some(parts.builds.as_path()),
+        kept: (parts.is_local() && options.keep).then_some(parts.builds.as_path()),
     };
     stdio.text(&summary(&told.ledger, frame, palette));
     if options.output == Output::Json {
@@ -179,9 +189,9 @@ async fn play(
     aside.spawn(async move { ticks.tick().await });
     let events = narrator.clone();
     let config = RunnerConfig {
-        cache: parts.cache,
-        log: wire::log_limits(),
-        ..RunnerConfig::new("exec", Arc::new(source), parts.executor)
+        cache: parts.cache.clone(),
+        log: parts.log_limits(),
+        ..RunnerConfig::new("exec", parts.configured(source), parts.executor)
     };
     let runner = Runner::builder()
         .concurrent(wire::jobs_at_once(options))

@@ -11,6 +11,7 @@ mod fault;
 mod graph;
 mod hint;
 mod home;
+mod kubernetes;
 mod ledger;
 mod log_files;
 mod narrator;

@@ -66,6 +66,8 @@ pub(crate) struct Cast {
     pub(crate) terminal: Option<console::Term>,
     /// Colours.
     pub(crate) palette: Palette,
+    /// The jobs run on this machine, which is what hints explain.
+    pub(crate) is_local: bool,
 }
 
 /// The state of a narration; [`run`](Self::run) is its thread.
@@ -81,6 +83,7 @@ pub(crate) struct Narration {
     indices: HashMap<String, usize>,
     ids: HashMap<JobId, usize>,
     notes: Vec<String>,
+    is_local: bool,
 }
 
 /// What is left when all is told.
@@ -112,6 +115,7 @@ impl Narrator {
             terminal: cast.terminal,
             ids: HashMap::new(),
             notes: Vec::new(),
+            is_local: cast.is_local,
         };
         (Self { updates: sender, room: Arc::new(Semaphore::new(MOST_UNSHOWN)), ticking }, narration)
     }
@@ -267,7 +271,9 @@ impl Narration {
         let image = self.images.get(index).and_then(Option::as_deref);
         if let Some(entry) = self.ledger.entries.get_mut(index) {
             entry.log = log;
-            if let Ending::Failed { failure, .. } = &ending {
+            if self.is_local
+                && let Ending::Failed { failure, .. } = &ending
+            {
                 let log = self.screen.tail(index);
                 entry.hint = hint::hint(&Scene { log, exit_code: failure.exit_code, image });
             }

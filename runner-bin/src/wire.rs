@@ -15,18 +15,22 @@ use runner_agent::{
     store::DirectoryArtifacts,
 };
 use runner_cache::DirectoryCache;
-use runner_core::{CacheBackend, Executor, Finding, executor::LogLimits};
-use runner_pipeline::ArtifactFactory;
+use runner_core::{CacheBackend, Executor, Finding, JobSource, executor::LogLimits};
+use runner_pipeline::{ArtifactFactory, PipelineJob, PipelineSource, Snapshot};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
     cli::{Exec, ExecutorName},
-    environment,
+    containers, environment,
     fault::Fault,
     home::UserHome,
+    kubernetes::{self, ClusterParts, ConfiguredSource},
     plan::Plan,
     stdio::Taste,
 };
+
+/// How many jobs run on a cluster at a time.
+const JOBS_ON_A_CLUSTER: usize = 10;
 
 /// What a run is made of.
 #[derive(Debug, Clone)]
@@ -39,26 +43,66 @@ pub(crate) struct Parts {
     pub(crate) builds: PathBuf,
     /// Where the copy of the sources is, while jobs run.
     pub(crate) scratch: PathBuf,
+    /// What only jobs on a cluster need.
+    pub(crate) cluster: Option<ClusterParts>,
+    /// What has no effect where the jobs run, a sentence each.
+    pub(crate) left_out: Vec<String>,
 }
 
 impl Parts {
-    /// The parts for a run of `plan`.
-    pub(crate) fn new(options: &Exec, plan: &Plan) -> Result<Self, Fault> {
+    /// The parts for a run of `jobs`, which are of `plan`.
+    pub(crate) async fn new(options: &Exec, plan: &Plan, jobs: &[PipelineJob]) -> Result<Self, Fault> {
         let base = etcetera::choose_base_strategy().map_err(|error| {
             Fault::ours(anyhow::Error::new(error).context("failed to find your cache directory"))
                 .help("set HOME, or XDG_CACHE_HOME")
         })?;
         let user = UserHome::below(&base.cache_dir(), plan.repository.root());
-        let cache: Option<Arc<dyn CacheBackend>> =
-            (!options.no_cache).then(|| Arc::new(DirectoryCache::new(&user.cache)) as Arc<dyn CacheBackend>);
-        let ExecutorName::Local = options.executor;
-        let executor = LocalExecutor::new(LocalConfig {
-            keep: options.keep,
-            warns_of_containers: false,
-            environment: environment::for_jobs(env::vars_os()),
-            ..LocalConfig::new(&user.builds)
-        });
-        Ok(Self { executor, cache, builds: user.builds, scratch: user.scratch })
+        let UserHome { builds, scratch, cache } = user;
+        match options.executor {
+            ExecutorName::Local => {
+                let cache = || Arc::new(DirectoryCache::new(&cache)) as Arc<dyn CacheBackend>;
+                let executor = LocalExecutor::new(LocalConfig {
+                    keep: options.keep,
+                    warns_of_containers: false,
+                    environment: environment::for_jobs(env::vars_os()),
+                    ..LocalConfig::new(&builds)
+                });
+                let cache = (!options.no_cache).then(cache);
+                let left_out = containers::left_out(jobs);
+                Ok(Self { executor, cache, builds, scratch, cluster: None, left_out })
+            }
+            ExecutorName::Kubernetes => {
+                let cluster = ClusterParts::new(options, plan, jobs).await?;
+                let left_out = kubernetes::left_out(options, jobs);
+                let executor = Arc::clone(&cluster.executor) as Arc<dyn Executor>;
+                Ok(Self { executor, cache: None, builds, scratch, cluster: Some(cluster), left_out })
+            }
+        }
+    }
+
+    /// Gives the sources to whatever brings them to the jobs.
+    pub(crate) fn load(&self, snapshot: &Arc<Snapshot>) {
+        if let Some(cluster) = &self.cluster {
+            cluster.shipper.load(snapshot);
+        }
+    }
+
+    /// The jobs of `source` as the executor is to have them.
+    pub(crate) fn configured(&self, source: PipelineSource) -> Arc<dyn JobSource> {
+        match &self.cluster {
+            Some(cluster) => Arc::new(ConfiguredSource::new(Arc::new(source), cluster.additions.clone())),
+            None => Arc::new(source),
+        }
+    }
+
+    /// How logs are treated.
+    pub(crate) fn log_limits(&self) -> LogLimits {
+        self.cluster.as_ref().map_or_else(log_limits, |cluster| cluster.log)
+    }
+
+    /// Whether jobs run on this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        self.cluster.is_none()
     }
 
     /// What is missing, or will surprise.
@@ -84,7 +128,18 @@ pub(crate) fn log_limits() -> LogLimits {
 
 /// How many jobs run at a time.
 pub(crate) fn jobs_at_once(options: &Exec) -> NonZeroUsize {
-    options.jobs_at_once.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+    let usual = || match options.executor {
+        ExecutorName::Local => thread::available_parallelism().ok(),
+        ExecutorName::Kubernetes => NonZeroUsize::new(JOBS_ON_A_CLUSTER),
+    };
+    options.jobs_at_once.or_else(usual).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// What tells this machine apart from others, as far as that is known.
+pub(crate) fn machine() -> String {
+    let files = ["/etc/machine-id", "/proc/sys/kernel/hostname"];
+    let user = env::var_os("USER").unwrap_or_default().to_string_lossy().into_owned();
+    files.iter().map(|file| fs_err::read_to_string(file).unwrap_or_default()).chain([user]).collect()
 }
 
 /// What the environment says about terminals.

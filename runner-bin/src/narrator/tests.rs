@@ -51,6 +51,7 @@ async fn tell(story: impl AsyncFnOnce(&Narrator)) -> (String, Told, tempfile::Te
         painter: Painter::new(Box::new(out.clone())),
         terminal: None,
         palette: Palette::new(false),
+        is_local: true,
     });
     let telling = thread::spawn(move || narration.run());
     story(&narrator).await;

@@ -1,0 +1,166 @@
+//! What `--executor kubernetes` makes of the command line: a client, a config, and what brings the sources.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use anyhow::anyhow;
+use runner_cache::name;
+use runner_core::{ErrorKind, executor::LogLimits};
+use runner_k8s::{
+    KubernetesExecutor, KubernetesSettings,
+    config::{KubernetesConfig, Remark, RemarkClass},
+};
+use runner_pipeline::PipelineJob;
+
+use crate::{cli::Exec, fault::Fault, plan::Plan, wire};
+
+mod config_file;
+mod configured;
+mod shipper;
+
+use config_file::RunnerEntry;
+pub(crate) use configured::{Additions, ConfiguredSource};
+pub(crate) use shipper::Shipper;
+
+/// What runs jobs on a cluster.
+#[derive(Debug, Clone)]
+pub(crate) struct ClusterParts {
+    /// Runs them.
+    pub(crate) executor: Arc<KubernetesExecutor>,
+    /// Brings their sources; it must be given the snapshot.
+    pub(crate) shipper: Arc<Shipper>,
+    /// What the config adds to each job.
+    pub(crate) additions: Additions,
+    /// How logs are treated.
+    pub(crate) log: LogLimits,
+}
+
+impl ClusterParts {
+    /// The parts for `jobs`.
+    pub(crate) async fn new(options: &Exec, plan: &Plan, jobs: &[PipelineJob]) -> Result<Self, Fault> {
+        let entry = match &options.config {
+            Some(path) => config_file::read(path, options.runner.as_deref())?,
+            None => RunnerEntry::default(),
+        };
+        let mut config = entry.kubernetes.clone().unwrap_or_default();
+        let source = options.config.as_deref();
+        refuse_mistakes(&config, source)?;
+        refuse_jobs_without_image(&config, jobs)?;
+        let client = runner_k8s::connect(&config).await.map_err(|error| no_cluster(&error))?;
+        if source.is_none() {
+            client.default_namespace().clone_into(&mut config.namespace);
+        }
+        let shipper = Arc::new(Shipper::default());
+        let root = plan.repository.root();
+        let mut settings = KubernetesSettings::new(manager(&wire::machine(), root));
+        settings.patch_files = patch_files(&config)?;
+        settings.config = config;
+        settings.token = "exec".into();
+        settings.channel = Some(Arc::clone(&shipper) as _);
+        settings.runner.flags.clone_from(&entry.feature_flags);
+        if let Some(builds) = entry.builds_dir.as_ref().filter(|builds| !builds.is_empty()) {
+            settings.runner.builds_dir.clone_from(builds);
+        }
+        let log = LogLimits { size: entry.log_size(), ..wire::log_limits() };
+        let additions = Additions::of(&entry).map_err(Fault::wrong_use)?;
+        Ok(Self { executor: KubernetesExecutor::new(client, settings), shipper, additions, log })
+    }
+}
+
+/// What does not work on a cluster.
+pub(crate) fn left_out(options: &Exec, jobs: &[PipelineJob]) -> Vec<String> {
+    let caches = !options.no_cache && jobs.iter().any(|job| !job.spec.caches.is_empty());
+    let caches = caches.then(|| "caches are neither restored nor saved on a cluster yet".to_owned());
+    let keep =
+        options.keep.then(|| "--keep has no effect: the directories of jobs go with their pods".to_owned());
+    caches.into_iter().chain(keep).collect()
+}
+
+/// Who the jobs of a project belong to: the same for each run on this machine, so that one removes what was left by
+/// another one that was killed.
+fn manager(machine: &str, root: &Path) -> String {
+    let digest = name::unique(&format!("{machine}\n{}", root.display()));
+    format!("exec-{}", digest.split_at(digest.len().saturating_sub(16)).1)
+}
+
+fn no_cluster(error: &runner_core::Error) -> Fault {
+    let is_absent = error.kind() == ErrorKind::NotFound;
+    let fault = Fault::ours(anyhow!("failed to {}", error.chain()));
+    if is_absent {
+        fault.help("without a cluster, run the jobs on this machine: --executor local")
+    } else {
+        fault
+    }
+}
+
+/// Refuses a config that asks for what is wrong or is not done. What merely has no effect is a finding of the executor.
+fn refuse_mistakes(config: &KubernetesConfig, source: Option<&Path>) -> Result<(), Fault> {
+    let Some(source) = source else { return Ok(()) };
+    let is_mistake = |remark: &Remark| remark.class != RemarkClass::NoEffect;
+    let mistakes: Vec<_> = config.validate().into_iter().chain(config.review()).filter(is_mistake).collect();
+    if mistakes.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+    let text = format!("[runners.kubernetes] of {}: {}", source.display(), lines.join("; "));
+    Err(Fault::wrong_use(anyhow!(text)))
+}
+
+fn refuse_jobs_without_image(config: &KubernetesConfig, jobs: &[PipelineJob]) -> Result<(), Fault> {
+    if !config.image.is_empty() {
+        return Ok(());
+    }
+    let without: Vec<_> =
+        jobs.iter().filter(|job| job.spec.image.is_none()).map(|job| job.name.as_str()).collect();
+    if without.is_empty() {
+        return Ok(());
+    }
+    let (noun, verb) = if without.len() == 1 { ("job", "names") } else { ("jobs", "name") };
+    let text = format!("{noun} {} {verb} no image:, and a pod needs one", without.join(", "));
+    let help = "name one in the pipeline, for all jobs with `default: image:`, or as `image` in [runners.kubernetes] \
+                of a --config";
+    Err(Fault::wrong_use(anyhow!(text)).help(help))
+}
+
+fn patch_files(config: &KubernetesConfig) -> Result<BTreeMap<String, String>, Fault> {
+    let paths = config.pod_spec.iter().map(|patch| &patch.patch_path).filter(|path| !path.is_empty());
+    let read = |path: &String| {
+        let text = fs_err::read_to_string(path).map_err(Fault::wrong_use)?;
+        Ok((path.clone(), text))
+    };
+    paths.map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use runner_core::job::{Image, JobSpec};
+
+    use super::*;
+
+    #[test]
+    fn the_jobs_of_a_project_belong_to_the_same_in_each_run() {
+        let one = manager("machine", Path::new("/a"));
+        assert_eq!(one, manager("machine", Path::new("/a")));
+        assert_ne!(one, manager("machine", Path::new("/b")));
+        assert_ne!(one, manager("other", Path::new("/a")));
+        let is_label = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+        assert!(one.len() <= 63 && one.chars().all(is_label), "{one}");
+    }
+
+    #[test]
+    fn a_job_without_an_image_is_named_before_anything_runs() {
+        let job = |name: &str, image: Option<&str>| {
+            let image = image.map(|name| Image { name: name.into(), ..Image::default() });
+            let spec = JobSpec { image, ..JobSpec::new("", name) };
+            PipelineJob { name: name.into(), spec, ..PipelineJob::default() }
+        };
+        let jobs = [job("lint", None), job("unit", Some("alpine"))];
+        let mut config = KubernetesConfig::default();
+        let fault = refuse_jobs_without_image(&config, &jobs).unwrap_err();
+        insta::assert_snapshot!(fault.text(false), @r"
+        error: job lint names no image:, and a pod needs one
+          help: name one in the pipeline, for all jobs with `default: image:`, or as `image` in [runners.kubernetes] of a --config
+        ");
+        config.image = "alpine".into();
+        refuse_jobs_without_image(&config, &jobs).unwrap();
+    }
+}
