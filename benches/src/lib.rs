@@ -2,4 +2,5 @@
 
 pub mod floor;
 pub mod masking_corpus;
+pub mod pod_startup;
 pub mod project;
