@@ -1,0 +1,50 @@
+//! Clients that count what they ask the API server for, or stop at it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kube::{Client, client::Body};
+
+/// The requests of a client, one line each.
+#[derive(Debug, Clone, Default)]
+pub struct Requests(Arc<Mutex<Vec<String>>>);
+
+impl Requests {
+    /// A client that does what `client` does, and what it asks for.
+    pub fn of(client: &Client, namespace: &str) -> (Client, Self) {
+        let requests = Self::default();
+        let counted = requests.clone();
+        let client = client.clone();
+        let count = move |request: http::Request<Body>| {
+            counted.lock().push(format!("{} {}", request.method(), request.uri()));
+            let client = client.clone();
+            async move { client.send(request).await }
+        };
+        (Client::new(tower::service_fn(count), namespace), requests)
+    }
+
+    /// A client that does what `client` does, but whose requests with that method and that end of the path are never
+    /// answered and never made, as if the process had died before.
+    pub fn without(client: &Client, namespace: &str, method: http::Method, end: &'static str) -> Client {
+        let client = client.clone();
+        let stop = move |request: http::Request<Body>| {
+            let is_stopped = request.method() == method && request.uri().path().ends_with(end);
+            let client = client.clone();
+            async move {
+                if is_stopped {
+                    std::future::pending::<()>().await;
+                }
+                client.send(request).await
+            }
+        };
+        Client::new(tower::service_fn(stop), namespace)
+    }
+
+    /// What was asked for so far.
+    pub fn so_far(&self) -> Vec<String> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
