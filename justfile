@@ -7,15 +7,17 @@ default:
     @just --list --unsorted
 
 # All steps.
-ci: fmt lint doc test examples pipelines bench arrows deny typos package tidy
+ci: fmt lint doc test examples pipelines bench arrows deny typos package tidy cluster e2e soak-slice
 
 # Is everything formatted?
 fmt:
     cargo fmt --all --check
+    cd e2e && cargo fmt --check
 
 # Clippy with the workspace's table; a warning is an error.
 lint:
     cargo clippy --workspace --all-targets --locked -- -D warnings
+    cd e2e && cargo clippy --all-targets --locked -- -D warnings
 
 # Documentation; a warning, such as a link that leads nowhere, is an error.
 doc:
@@ -34,9 +36,9 @@ pipelines:
     cargo build --release --locked --bin runner
     .ci/pipelines "${CARGO_TARGET_DIR:-target}/release/runner"
 
-# Runs every benchmark, for a short time.
+# Runs every benchmark, for a short time. One of them needs a cluster.
 bench:
-    cargo bench --locked -p benches --bench '*' -- --quick
+    KUBECONFIG="${KUBECONFIG:-$(dev/cluster kubeconfig)}" cargo bench --locked -p benches --bench '*' -- --quick
 
 # The core must see no file system, no network, no cluster, no command line.
 arrows:
@@ -69,6 +71,36 @@ package:
 # The rules that no lint can see.
 tidy:
     cargo test --locked -p runner-testkit --test tidy
+
+# Makes a cluster with images and registries, where KUBECONFIG names none. Needs root; the first time takes ten minutes.
+cluster:
+    dev/setup >/dev/null
+
+# Tests on the cluster of KUBECONFIG, or of dev/cluster.
+e2e *ARGUMENTS:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    export KUBECONFIG="${KUBECONFIG:-$(dev/cluster kubeconfig)}"
+    cargo build --release --locked --bin runner
+    export RUNNER="${CARGO_TARGET_DIR:-$PWD/target}/release/runner"
+    cd e2e
+    cargo test --locked -- {{ARGUMENTS}}
+
+# Kills the runner again and again over running jobs on the cluster, for three minutes.
+soak-slice:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    export KUBECONFIG="${KUBECONFIG:-$(dev/cluster kubeconfig)}" SOAK_SECONDS=180
+    cd e2e
+    cargo test --locked --test it -- kills:: --nocapture
+
+# The same with 200 kills, of the seed SOAK_SEED or of a new one.
+soak:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    export KUBECONFIG="${KUBECONFIG:-$(dev/cluster kubeconfig)}" SOAK_KILLS="${SOAK_KILLS:-200}"
+    cd e2e
+    cargo test --locked --test it -- kills:: --nocapture
 
 # Records the picture in the README.
 picture:
