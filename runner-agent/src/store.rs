@@ -1,4 +1,4 @@
-//! Where artifacts are kept: in a directory, for people to look at and for later jobs, or nowhere.
+//! Artifacts in a directory: for people to look at, and for later jobs.
 
 use std::{
     fs::File,
@@ -116,25 +116,6 @@ impl ArtifactStore for DirectoryArtifacts {
         });
         let file = opened.await.map_err(|error| error.with("job", &dependency.name))?;
         Ok(Box::new(tokio::fs::File::from_std(file.into_file())))
-    }
-}
-
-/// Keeps nothing: a job that has artifacts cannot run where this is its store.
-#[derive(Debug)]
-pub(crate) struct NoArtifacts;
-
-fn no_artifacts() -> Error {
-    Error::new(ErrorKind::Unsupported, "keep artifacts: nobody is there who takes them")
-}
-
-#[async_trait]
-impl ArtifactStore for NoArtifacts {
-    async fn upload(&self, _artifact: &ArtifactUpload, _body: ByteStream) -> Result<()> {
-        Err(no_artifacts())
-    }
-
-    async fn download(&self, _dependency: &Dependency) -> Result<ByteStream> {
-        Err(no_artifacts())
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::AsyncRead;
 
 use crate::{
-    Result,
+    Error, ErrorKind, Result,
     job::{ArtifactFormat, Dependency},
 };
 
@@ -33,7 +33,7 @@ pub trait ArtifactStore: Send + Sync + fmt::Debug {
     /// The archive of an earlier job, as a zip file.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where it is gone.
+    /// [`ErrorKind::NotFound`] where it is gone.
     async fn download(&self, dependency: &Dependency) -> Result<ByteStream>;
 }
 
@@ -48,4 +48,23 @@ pub struct ArtifactUpload {
     pub format: ArtifactFormat,
     /// How long it is kept.
     pub expire_in: Option<Duration>,
+}
+
+/// Keeps nothing: a job that has artifacts fails where this is its store.
+#[derive(Debug)]
+pub struct NoArtifacts;
+
+fn no_artifacts() -> Error {
+    Error::new(ErrorKind::Unsupported, "keep artifacts: nobody is there who takes them")
+}
+
+#[async_trait]
+impl ArtifactStore for NoArtifacts {
+    async fn upload(&self, _artifact: &ArtifactUpload, _body: ByteStream) -> Result<()> {
+        Err(no_artifacts())
+    }
+
+    async fn download(&self, _dependency: &Dependency) -> Result<ByteStream> {
+        Err(no_artifacts())
+    }
 }

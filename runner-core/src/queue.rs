@@ -13,10 +13,9 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ArtifactStore, ArtifactUpload, Capacity, Error, ErrorKind, JobId, JobLease, JobOutcome, JobReport,
-    JobSource, JobSpec, Result, SavedLease, Secret,
-    artifact::ByteStream,
-    job::Dependency,
+    Capacity, Error, ErrorKind, JobId, JobLease, JobOutcome, JobReport, JobSource, JobSpec, Result,
+    SavedLease, Secret,
+    artifact::NoArtifacts,
     outcome::LogDigest,
     source::{Completion, JobState, LogAck, LogReply, Wish, WishAction},
 };
@@ -188,23 +187,5 @@ impl JobReport for Entry {
     async fn complete(&self, outcome: &JobOutcome, _log: LogDigest) -> Result<Completion> {
         self.outcome.send_if_modified(|ended| ended.is_none() && ended.replace(outcome.clone()).is_none());
         Ok(Completion::Done)
-    }
-}
-
-#[derive(Debug)]
-struct NoArtifacts;
-
-fn no_artifacts() -> Error {
-    Error::new(ErrorKind::Unsupported, "keep artifacts: jobs of a queue in memory have none")
-}
-
-#[async_trait]
-impl ArtifactStore for NoArtifacts {
-    async fn upload(&self, _artifact: &ArtifactUpload, _body: ByteStream) -> Result<()> {
-        Err(no_artifacts())
-    }
-
-    async fn download(&self, _dependency: &Dependency) -> Result<ByteStream> {
-        Err(no_artifacts())
     }
 }

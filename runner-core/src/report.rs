@@ -37,6 +37,35 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 /// So often a source may ask for the whole log again.
 const RESENDS: usize = 10;
 
+/// How often a job is accepted where the source does not answer.
+const ACCEPT_TRIES: u32 = 6;
+
+/// How long before the second try to accept a job; then twice as long each time.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts the job, again and again for a few seconds where the source does not answer.
+///
+/// # Cancellation
+/// A dropped call leaves it open whether the job was accepted; it may be repeated.
+///
+/// # Errors
+/// What the source refuses for good, and its last answer where it never takes the job.
+pub async fn accept(report: &dyn JobReport) -> Result<Wish> {
+    let mut pause = ACCEPT_PAUSE;
+    for _ in 1..ACCEPT_TRIES {
+        match report.accept().await {
+            Ok(wish) => return Ok(wish),
+            Err(error) if error.is_retryable() => {
+                tracing::debug!(error = error.chain(), "the job is not accepted yet");
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    report.accept().await
+}
+
 /// Sends a job's log to its source, with heartbeats where there is nothing to send, and at last its end.
 ///
 /// Whatever [may be retried](Error::is_retryable) is repeated, later each time, for hours where need be; neither a byte

@@ -1,14 +1,13 @@
 //! Starting a job: its directory, its supervisor, its acceptance, and the task that runs it.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
 use runner_core::{
-    CacheScope, Error, ErrorKind, JobContext, JobLease, JobReport, JobSpec, Result,
+    CacheScope, Error, ErrorKind, JobContext, JobLease, JobSpec, Result,
     log::{JobLog, LogSpool, Masks, MemorySpool},
-    report::Reporter,
-    source::Wish,
+    report::{Reporter, accept},
 };
-use tokio::{sync::watch, task::JoinError, time::sleep};
+use tokio::{sync::watch, task::JoinError};
 use tokio_util::sync::CancellationToken;
 
 use super::{LocalConfig, Shared, job::LocalJob};
@@ -23,12 +22,6 @@ use crate::{
 /// Logs up to this size are kept whole, so that a source may ask for all of it again; longer ones wait at this size
 /// until the source has taken what came before.
 const KEPT_LOG: u64 = 16 << 20;
-
-/// How often a job is accepted where the source does not answer.
-const ACCEPT_TRIES: u32 = 6;
-
-/// How long before the second try to accept a job; then twice as long each time.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Starts a job. Where that fails nothing is left of it.
 pub(super) async fn start(
@@ -133,23 +126,6 @@ fn settings(config: &LocalConfig, lease: &JobLease, context: &JobContext, root: 
         grace: config.grace,
         ..EngineSettings::default()
     }
-}
-
-/// Accepts the job, again and again for a few seconds where the source does not answer.
-async fn accept(report: &dyn JobReport) -> Result<Wish> {
-    let mut pause = ACCEPT_PAUSE;
-    for _ in 1..ACCEPT_TRIES {
-        match report.accept().await {
-            Ok(wish) => return Ok(wish),
-            Err(error) if error.is_retryable() => {
-                tracing::debug!(error = error.chain(), "the job is not accepted yet");
-            }
-            Err(error) => return Err(error),
-        }
-        sleep(pause).await;
-        pause *= 2;
-    }
-    report.accept().await
 }
 
 /// The name of a job's directory: the same from run to run.

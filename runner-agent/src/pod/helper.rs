@@ -18,6 +18,7 @@ use nix::sys::stat::{Mode, umask};
 use runner_core::{
     ArtifactStore, Event, EventSink, FailureReason, JobEnd, JobEvent, JobOutcome, JobSpec,
     agent::{AgentEvent, EndRecord, Order},
+    artifact::NoArtifacts,
     executor::Stop,
     log::{JobLog, LogSpool, Masks, MemorySpool},
     outcome::LogDigest,
@@ -44,7 +45,6 @@ use crate::{
     engine::{Engine, EngineSettings, Places, StopReceiver, StopSender, stop_channel},
     host::Host,
     job_run::JobRun,
-    store::NoArtifacts,
     supervise::{SupervisedHost, SupervisorProgram},
     workspace,
 };

@@ -6,13 +6,14 @@ use bytes::Bytes;
 use k8s_openapi::api::core::v1::Secret;
 use runner_core::{
     Error, ErrorKind, FailureReason, JobContext, JobHandle, JobId, JobLease, JobOutcome, JobReport, Result,
+    report::accept,
     source::{LogAck, LogReply},
 };
 
 use super::{
     Shared,
     job::KubernetesJob,
-    start::{Launch, accept, launch, leftovers, services_secret},
+    start::{Launch, launch, leftovers, services_secret},
 };
 use crate::{
     api::Cluster,

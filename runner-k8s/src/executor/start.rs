@@ -11,14 +11,14 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use runner_core::{
-    CacheScope, JobContext, JobEvent, JobLease, JobReport, JobSpec, Result,
+    CacheScope, JobContext, JobEvent, JobLease, JobSpec, Result,
     agent::Order,
     log::{LogSpool, MemorySpool},
     outcome::LogDigest,
-    report::Reporter,
+    report::{Reporter, accept},
     source::Wish,
 };
-use tokio::{sync::watch, time::sleep};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -45,12 +45,6 @@ const PATIENCE: Duration = Duration::from_mins(15);
 
 /// Half of what a kubelet keeps of a container's log by default.
 const MOST_KEPT: u64 = 5 << 20;
-
-/// How often a job is accepted where the source does not answer.
-const ACCEPT_TRIES: u32 = 6;
-
-/// How long before the second try to accept a job; then twice as long each time.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Starts a job. Where that fails nothing is left of it.
 pub(super) async fn start(
@@ -331,21 +325,4 @@ fn order(shared: &Shared, job: &JobSpec, settings: &JobSettings, context: &JobCo
         channel: shared.settings.channel.is_some(),
         services: services::awaited(settings),
     }
-}
-
-/// Accepts the job, again and again for a few seconds where the source does not answer.
-pub(super) async fn accept(report: &dyn JobReport) -> Result<Wish> {
-    let mut pause = ACCEPT_PAUSE;
-    for _ in 1..ACCEPT_TRIES {
-        match report.accept().await {
-            Ok(wish) => return Ok(wish),
-            Err(error) if error.is_retryable() => {
-                tracing::debug!(error = error.chain(), "the job is not accepted yet");
-            }
-            Err(error) => return Err(error),
-        }
-        sleep(pause).await;
-        pause *= 2;
-    }
-    report.accept().await
 }
