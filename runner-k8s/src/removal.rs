@@ -10,6 +10,9 @@ use crate::{api::Cluster, watch::PodWatches};
 /// How much longer than its grace period a pod may take to be gone, before that is said.
 const MARGIN: Duration = Duration::from_mins(1);
 
+/// How long a pod that ends by itself is waited for. The kubelet looks once a second.
+const OWN_END: Duration = Duration::from_millis(1500);
+
 /// What there is of a job.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Leftovers {
@@ -24,6 +27,8 @@ pub(crate) struct Leftovers {
     pub(crate) pod: Option<String>,
     /// How long the pod has to end, in seconds.
     pub(crate) grace: Option<u32>,
+    /// All containers of the pod have ended, or are about to by themselves.
+    pub(crate) ends_by_itself: bool,
     /// How long all of it may take.
     pub(crate) limit: Duration,
 }
@@ -43,6 +48,12 @@ pub(crate) async fn remove(cluster: &Cluster, watches: &PodWatches, leftovers: &
 async fn remove_all(cluster: &Cluster, watches: &PodWatches, leftovers: &Leftovers) -> Result<()> {
     let Leftovers { namespace, namespace_is_own, secrets, pointer, pod, grace, .. } = leftovers;
     let mut followed = pod.as_ref().map(|pod| watches.follow(namespace, pod));
+    if let (true, Some(followed)) = (leftovers.ends_by_itself, &mut followed) {
+        // A pod whose end the kubelet has seen is gone at once; one that is deleted before takes two of its rounds. Where
+        // something else keeps it running, such as the proxy of a mesh, it is deleted as it is.
+        let is_over = async { while !followed.now().is_over() && !followed.changed().await.is_over() {} };
+        drop(timeout(OWN_END, is_over).await);
+    }
     for secret in secrets {
         cluster.delete_secret(namespace, secret).await?;
     }

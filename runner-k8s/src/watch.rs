@@ -28,6 +28,14 @@ pub(crate) struct Seen {
     pub(crate) gone: bool,
 }
 
+impl Seen {
+    /// Whether the pod is gone, or its status says that all of it has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        let phase = self.pod.as_ref().and_then(|pod| pod.status.as_ref()?.phase.as_deref());
+        self.gone || matches!(phase, Some("Failed" | "Succeeded"))
+    }
+}
+
 /// The watches of an executor. A watch starts with the first pod of its namespace, and ends with this.
 #[derive(Debug)]
 pub(crate) struct PodWatches {
@@ -303,5 +311,17 @@ mod tests {
         assert!(second.borrow().pod.is_some() && first.borrow().pod.is_some());
         board.unfollow("pod");
         assert!(board.state().followed.is_empty());
+    }
+
+    #[test]
+    fn a_pod_is_over_when_all_of_it_ended_or_it_is_gone() {
+        let seen = |phase: &str, gone| {
+            let mut pod = pod("pod");
+            pod.status.get_or_insert_default().phase = Some(phase.into());
+            Seen { pod: Some(Arc::new(pod)), gone }
+        };
+        assert!(seen("Succeeded", false).is_over() && seen("Failed", false).is_over());
+        assert!(!seen("Running", false).is_over() && !Seen::default().is_over());
+        assert!(seen("Running", true).is_over());
     }
 }

@@ -142,6 +142,7 @@ pub(super) async fn discard(shared: &Shared, handle: JobHandle) -> Result<()> {
         pointer: shared.pointer_to(&stored.namespace, stored.name()),
         pod: Some(stored.record.pod.clone()),
         grace: Some(config.cleanup_grace_period_seconds.unwrap_or(1)),
+        ends_by_itself: false,
         limit: std::time::Duration::from_mins(5),
     };
     remove(&shared.cluster, &shared.watches, &left).await

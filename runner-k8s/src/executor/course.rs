@@ -141,6 +141,8 @@ impl Course {
                     if !text.is_empty() {
                         self.store_ending(&found, &text).await;
                     }
+                    // Services are ended by nobody but us.
+                    self.note_end(found.agent_ended && self.settings.services.is_empty());
                     return found;
                 }
                 Attempted::Again { line, why } => {
@@ -157,7 +159,7 @@ impl Course {
         if self.has_pod && !matches!(outcome, JobOutcome::Canceled) {
             Attempt::new(self).read_again().await;
         }
-        Found { outcome, script_begun, phases: Vec::new(), line: None }
+        Found { outcome, script_begun, phases: Vec::new(), line: None, agent_ended: false }
     }
 
     /// Prepares another pod, or ends the job where there were enough.
@@ -297,6 +299,10 @@ impl Course {
     fn note_leftovers(&self) {
         let mut leftovers = self.leftovers.lock().unwrap_or_else(PoisonError::into_inner);
         leftovers.pod = self.has_pod.then(|| self.stored.record.pod.clone());
+    }
+
+    fn note_end(&self, ends_by_itself: bool) {
+        self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).ends_by_itself = ends_by_itself;
     }
 
     pub(super) fn follow(&self) -> FollowedPod {

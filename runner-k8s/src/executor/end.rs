@@ -24,6 +24,8 @@ pub(super) struct Found {
     pub(super) phases: Vec<PhaseRecord>,
     /// What the log is to say of it, where the agent has not.
     pub(super) line: Option<String>,
+    /// The agent came to its own end, and so do the containers that it holds.
+    pub(super) agent_ended: bool,
 }
 
 impl Found {
@@ -36,12 +38,13 @@ impl Found {
             script_begun,
             phases: Vec::new(),
             line: Some(line),
+            agent_ended: false,
         }
     }
 
     fn canceled(script_begun: bool) -> Self {
         let line = Some("\u{1b}[31;1mERROR: Job failed: canceled\u{1b}[0;m".into());
-        Self { outcome: JobOutcome::Canceled, script_begun, phases: Vec::new(), line }
+        Self { outcome: JobOutcome::Canceled, script_begun, phases: Vec::new(), line, agent_ended: false }
     }
 }
 
@@ -57,6 +60,7 @@ pub(super) fn of_record(
         script_begun: end.script_begun,
         phases: end.phases.clone(),
         line: None,
+        agent_ended: true,
     };
     if record.stopped_from_outside {
         return match wish {

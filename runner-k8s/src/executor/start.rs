@@ -297,6 +297,7 @@ pub(super) fn leftovers(shared: &Shared, stored: &Stored, settings: &JobSettings
         pointer: shared.pointer_to(&stored.namespace, stored.name()),
         pod: None,
         grace: Some(settings.delete_grace.unwrap_or(1)),
+        ends_by_itself: false,
         limit: settings.cleanup_timeout,
     }
 }
