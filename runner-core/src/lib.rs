@@ -31,4 +31,4 @@ pub use outcome::{Failure, FailureReason, JobEnd, JobOutcome, Phase, PhaseRecord
 pub use queue::{JobQueue, QueuedJob};
 pub use run::{Runner, RunnerBuilder};
 pub use secret::Secret;
-pub use source::{Capacity, JobLease, JobReport, JobSource, SavedLease};
+pub use source::{Capacity, JobLease, JobReport, JobSource, RemoteReport, SavedLease};

@@ -197,3 +197,33 @@ pub struct LogDigest {
     /// CRC-32 (IEEE) of these bytes.
     pub crc32: u32,
 }
+
+impl LogDigest {
+    /// That of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self { size: bytes.len() as u64, crc32: crc32fast::hash(bytes) }
+    }
+
+    /// That of a log which begins with what `self` is of, and goes on with what `next` is of.
+    #[must_use]
+    pub fn followed_by(self, next: Self) -> Self {
+        let mut whole = crc32fast::Hasher::new_with_initial_len(self.crc32, self.size);
+        whole.combine(&crc32fast::Hasher::new_with_initial_len(next.crc32, next.size));
+        Self { size: self.size + next.size, crc32: whole.finalize() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_digest_of_two_parts_is_that_of_the_whole(first: Vec<u8>, second: Vec<u8>) {
+            let whole = [first.as_slice(), &second].concat();
+            prop_assert_eq!(LogDigest::of(&first).followed_by(LogDigest::of(&second)), LogDigest::of(&whole));
+        }
+    }
+}

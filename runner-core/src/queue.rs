@@ -84,7 +84,7 @@ impl JobQueue {
     fn lease(&self, entry: Arc<Entry>) -> JobLease {
         let job = Arc::clone(&entry.job);
         let saved = SavedLease { runner: self.name.clone(), job: Arc::clone(&job), state: Secret::default() };
-        JobLease { job, report: entry, artifacts: Arc::new(NoArtifacts), saved }
+        JobLease { job, report: entry, artifacts: Arc::new(NoArtifacts), saved, remote: None }
     }
 }
 

@@ -80,6 +80,19 @@ pub struct Reporter {
     heartbeat: Duration,
     progress: Mutex<Progress>,
     wishes: watch::Sender<WishAction>,
+    duty: watch::Sender<Duty>,
+}
+
+/// What a [`Reporter`] sends: at any time one writes the log of a job, and it may not be this one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Duty {
+    /// The log, and heartbeats.
+    #[default]
+    Everything,
+    /// Heartbeats: somebody else is about to write the log.
+    Heartbeats,
+    /// Nothing: somebody else reports the job.
+    Nothing,
 }
 
 /// How far the log is sent.
@@ -110,7 +123,8 @@ impl Reporter {
     /// source does not say; zero sends each byte at once.
     pub fn new(report: Arc<dyn JobReport>, spool: Arc<dyn LogSpool>, interval: Duration) -> Self {
         let progress = Mutex::new(Progress { next: 0, closed: false, may_lag: false, interval });
-        Self { report, spool, heartbeat: HEARTBEAT, progress, wishes: watch::Sender::new(WishAction::GoOn) }
+        let (wishes, duty) = (watch::Sender::new(WishAction::GoOn), watch::Sender::new(Duty::default()));
+        Self { report, spool, heartbeat: HEARTBEAT, progress, wishes, duty }
     }
 
     /// Reports a silent job this often. The default is 30 s.
@@ -129,6 +143,17 @@ impl Reporter {
             progress.may_lag = true;
         }
         self
+    }
+
+    /// Says what it sends from now on; a call that is on its way is not taken back. Where it sends everything again, the
+    /// source has what others wrote meanwhile, and the spool is to get that too.
+    pub fn set_duty(&self, duty: Duty) {
+        self.duty.send_if_modified(|known| {
+            if *known != duty && duty == Duty::Everything {
+                self.progress().may_lag = true;
+            }
+            std::mem::replace(known, duty) != duty
+        });
     }
 
     /// Whether the source has more of the log than is here, since not all of it could be read again. Then nobody here knows
@@ -155,7 +180,7 @@ impl Reporter {
     }
 
     /// Sends log and heartbeats until `finished` is triggered, which the caller does once the log is finished, and then
-    /// what is left of the log. It ends early where the source wants the job aborted, since then nobody waits for a
+    /// what is left of the log, each as far as that is its [duty](Self::set_duty). It ends early where the source wants the job aborted, since then nobody waits for a
     /// report.
     ///
     /// Dropping the future stops sending; running it again goes on where it was.
@@ -213,15 +238,20 @@ impl Reporter {
 
     async fn send_until(&self, finished: &CancellationToken) {
         let mut pace = Pace::new();
+        let mut duty = self.duty.subscribe();
         loop {
+            let now = *duty.borrow_and_update();
             tokio::select! {
                 biased;
                 () = finished.cancelled() => break,
-                () = self.log_due(&pace) => self.send_what_is_there(&mut pace).await,
-                () = pace.until_silent_for(self.heartbeat) => self.beat(&mut pace).await,
+                // The sender lives as long as `self`, so that waiting cannot fail.
+                _ = duty.changed() => {}
+                () = self.log_due(&pace), if now == Duty::Everything => self.send_what_is_there(&mut pace).await,
+                () = pace.until_silent_for(self.heartbeat), if now != Duty::Nothing => self.beat(&mut pace).await,
             }
         }
-        if let Err(error) = self.send_rest().await {
+        let is_mine = *duty.borrow() == Duty::Everything;
+        if is_mine && let Err(error) = self.send_rest().await {
             self.give_up(&error).await;
         }
     }

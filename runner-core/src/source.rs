@@ -69,6 +69,18 @@ pub struct JobLease {
     pub artifacts: Arc<dyn ArtifactStore>,
     /// What to store before the job is accepted.
     pub saved: SavedLease,
+    /// What an agent elsewhere needs to report the job by itself; `None` where only this process can.
+    pub remote: Option<RemoteReport>,
+}
+
+/// What an agent elsewhere needs to report one job, and to carry its artifacts, without this process. A secret as a
+/// whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RemoteReport {
+    /// The kind of source, such as `gitlab`. An agent that does not know it reports to whoever started it.
+    pub kind: String,
+    /// What the source needs; only it reads this.
+    pub state: Secret,
 }
 
 /// A lease as it is stored: serde, and a secret as a whole, since it holds the job's token.

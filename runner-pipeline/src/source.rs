@@ -122,6 +122,7 @@ impl PipelineSource {
             artifacts: Arc::new(artifacts),
             saved: SavedLease { runner: "exec".to_owned(), job: Arc::clone(&job), state: Secret::new(state) },
             job,
+            remote: None,
         })
     }
 }

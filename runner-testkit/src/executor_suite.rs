@@ -60,7 +60,16 @@ struct Started {
 fn lease(job: JobSpec) -> (JobLease, Arc<RecordingReport>) {
     let (job, report) = (Arc::new(job), RecordingReport::new());
     let saved = SavedLease { runner: "conformance".into(), job: Arc::clone(&job), state: Secret::default() };
-    (JobLease { job, report: Arc::clone(&report) as _, artifacts: MemoryArtifacts::new(), saved }, report)
+    (
+        JobLease {
+            job,
+            report: Arc::clone(&report) as _,
+            artifacts: MemoryArtifacts::new(),
+            saved,
+            remote: None,
+        },
+        report,
+    )
 }
 
 async fn start(executor: &dyn Executor, job: JobSpec) -> Result<Started, String> {

@@ -85,7 +85,7 @@ impl ScriptedSource {
         let report: Arc<dyn JobReport> = self.report(job.id.as_str());
         let saved =
             SavedLease { runner: self.runner.clone(), job: Arc::clone(&job), state: Secret::default() };
-        JobLease { job, report, artifacts: MemoryArtifacts::new(), saved }
+        JobLease { job, report, artifacts: MemoryArtifacts::new(), saved, remote: None }
     }
 }
 

@@ -64,8 +64,13 @@ impl<'a> Jobs<'a> {
     async fn one(&self, name: String, slot: usize, then: &[String]) -> Result<Job> {
         let (job, report) = (Arc::new(self.spec(&name, then)), TimedReport::new());
         let saved = SavedLease { runner: "bench".into(), job: Arc::clone(&job), state: Secret::default() };
-        let lease =
-            JobLease { job, report: Arc::clone(&report) as _, artifacts: MemoryArtifacts::new(), saved };
+        let lease = JobLease {
+            job,
+            report: Arc::clone(&report) as _,
+            artifacts: MemoryArtifacts::new(),
+            saved,
+            remote: None,
+        };
         let mut context = JobContext { slot, ..JobContext::default() };
         context.log.timestamps = false;
         context.log.interval = Duration::ZERO;

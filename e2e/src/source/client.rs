@@ -67,7 +67,7 @@ impl SocketSource {
         let lease = saved.state.expose().parse().map_err(|error: std::num::ParseIntError| wrong(error))?;
         let ticket = Ticket { job: saved.job.id.as_str().to_owned(), lease };
         let report = Arc::new(SocketReport { line: self.line.clone(), ticket });
-        Ok(JobLease { job: Arc::clone(&saved.job), report, artifacts: Arc::new(Refusing), saved })
+        Ok(JobLease { job: Arc::clone(&saved.job), report, artifacts: Arc::new(Refusing), saved, remote: None })
     }
 }
 

@@ -182,7 +182,7 @@ impl JobReport for Deaf {
 fn lease(state: &str, report: Arc<dyn JobReport>) -> JobLease {
     let job = Arc::new(job("again", "true"));
     let saved = SavedLease { runner: "e2e".into(), job: Arc::clone(&job), state: Secret::new(state) };
-    JobLease { job, report, artifacts: MemoryArtifacts::new(), saved }
+    JobLease { job, report, artifacts: MemoryArtifacts::new(), saved, remote: None }
 }
 
 #[tokio::test(flavor = "multi_thread")]

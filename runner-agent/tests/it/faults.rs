@@ -59,7 +59,7 @@ impl Bench {
         job.variables.push(Variable::raw("FAULTS_MARK", self.mark()));
         let job = Arc::new(job);
         let saved = SavedLease { runner: "test".into(), job: Arc::clone(&job), state: Secret::default() };
-        let lease = JobLease { job, report, artifacts: MemoryArtifacts::new(), saved };
+        let lease = JobLease { job, report, artifacts: MemoryArtifacts::new(), saved, remote: None };
         timeout(LONG, self.executor.start(lease, context)).await.unwrap()
     }
 

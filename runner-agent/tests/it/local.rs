@@ -60,7 +60,7 @@ fn job(id: &str, script: &[&str]) -> JobSpec {
 fn lease(job: JobSpec, report: &Arc<RecordingReport>) -> JobLease {
     let job = Arc::new(job);
     let saved = SavedLease { runner: "test".into(), job: Arc::clone(&job), state: Secret::default() };
-    JobLease { job, report: Arc::clone(report) as _, artifacts: MemoryArtifacts::new(), saved }
+    JobLease { job, report: Arc::clone(report) as _, artifacts: MemoryArtifacts::new(), saved, remote: None }
 }
 
 fn context() -> JobContext {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CacheScope, executor::LogLimits};
+use crate::{CacheScope, executor::LogLimits, outcome::LogDigest};
 
 /// What an agent is told besides the job. It holds no secret; the job does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,21 @@ pub struct Order {
     pub channel: bool,
     /// Services that are waited for before the script.
     pub services: Vec<AwaitedService>,
+    /// The agent reports the job by itself, as the [`RemoteReport`](crate::RemoteReport) says that it gets.
+    #[serde(default)]
+    pub reports: bool,
+    /// Where the log that the agent writes begins.
+    #[serde(default)]
+    pub log_start: LogStart,
+}
+
+/// The part of a job's log that is before the first byte of an agent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogStart {
+    /// What its source has for certain.
+    pub before: LogDigest,
+    /// What comes then; its source may lack it.
+    pub text: String,
 }
 
 /// A service that is waited for.

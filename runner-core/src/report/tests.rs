@@ -197,6 +197,37 @@ async fn a_log_that_is_read_again_adds_only_what_the_source_lacks() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_somebody_else_writes_nothing_is_sent_and_afterwards_what_is_missing() {
+    let bench = bench(Duration::ZERO, MemorySpool::new());
+    let script = async {
+        bench.print("ours,").await;
+        tokio::time::sleep(SECOND).await;
+        bench.reporter.set_duty(Duty::Heartbeats);
+        bench.print("theirs,").await;
+        tokio::time::sleep(40 * SECOND).await;
+        bench.reporter.set_duty(Duty::Nothing);
+        // The other one writes what is to be read again here later, and more.
+        bench.report.source().log.extend(b"theirs,and more,");
+        tokio::time::sleep(100 * SECOND).await;
+        assert_eq!(bench.report.source().calls.len(), 1);
+        assert_eq!(bench.report.source().beats.len(), 1);
+        bench.reporter.set_duty(Duty::Everything);
+        tokio::time::sleep(SECOND).await;
+        bench.print("and more,the end").await;
+    };
+    bench.run(script).await;
+    assert_eq!(bench.log(), "ours,theirs,and more,the end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_job_that_somebody_else_reports_nothing_is_sent_at_its_end() {
+    let bench = bench(Duration::ZERO, MemorySpool::new());
+    bench.reporter.set_duty(Duty::Nothing);
+    bench.run(bench.print("x")).await;
+    assert_eq!(bench.log(), "");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_silent_job_beats() {
     let bench = bench(3 * SECOND, MemorySpool::new());
     let script = async {

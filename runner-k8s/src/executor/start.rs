@@ -12,7 +12,7 @@ use k8s_openapi::{
 };
 use runner_core::{
     CacheScope, JobContext, JobEvent, JobLease, JobSpec, Result,
-    agent::Order,
+    agent::{LogStart, Order},
     log::{LogSpool, MemorySpool},
     outcome::LogDigest,
     report::{Reporter, accept},
@@ -101,7 +101,7 @@ pub(super) fn launch(
     launch: Launch,
 ) -> Arc<KubernetesJob> {
     let Launch { cluster, settings, order, stored, wish, has_pod, resumed, unread } = launch;
-    let JobLease { job, report, artifacts, saved } = lease;
+    let JobLease { job, report, artifacts, saved, remote: _ } = lease;
     let before = unread.unwrap_or(stored.record.before.size);
     let spool: Arc<dyn LogSpool> = Arc::new(MemorySpool::bounded(SPOOL).starting_at(before));
     let mut reporter = Reporter::new(report, Arc::clone(&spool), context.log.interval);
@@ -325,5 +325,7 @@ fn order(shared: &Shared, job: &JobSpec, settings: &JobSettings, context: &JobCo
         cache_scope: CacheScope { runner: String::new(), project, protected: job.git.protected },
         channel: shared.settings.channel.is_some(),
         services: services::awaited(settings),
+        reports: false,
+        log_start: LogStart::default(),
     }
 }

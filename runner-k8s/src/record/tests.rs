@@ -6,6 +6,8 @@ use runner_core::{
     job::{Credential, Variable},
 };
 
+use runner_core::agent::LogStart;
+
 use super::*;
 
 pub(crate) fn order() -> Order {
@@ -24,6 +26,8 @@ pub(crate) fn order() -> Order {
         cache_scope: CacheScope { runner: String::new(), project: String::new(), protected: false },
         channel: false,
         services: Vec::new(),
+        reports: false,
+        log_start: LogStart::default(),
     }
 }
 

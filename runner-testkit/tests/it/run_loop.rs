@@ -263,6 +263,7 @@ impl JobSource for Panicking {
             report: Arc::new(PanickingReport),
             artifacts: MemoryArtifacts::new(),
             saved,
+            remote: None,
         }))
     }
 

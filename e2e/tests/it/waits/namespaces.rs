@@ -64,6 +64,7 @@ async fn is_adopted(other: Arc<KubernetesExecutor>) -> Result<(JobOutcome, Strin
         report: Arc::clone(&report) as _,
         artifacts: MemoryArtifacts::new(),
         saved,
+        remote: None,
     };
     let mut context = JobContext::default();
     context.log.timestamps = false;
