@@ -13,5 +13,5 @@ mod record;
 pub use channel::{ChannelFault, ChannelFrame, ChannelMessage, ChannelReader, LARGEST_DATA};
 pub use frame::{Damage, Frame, FrameBody, FrameReader, FrameWriter, Read};
 pub use link::ChannelLink;
-pub use order::{AwaitedService, LogStart, Order};
+pub use order::{AwaitedService, LogStart, Order, Reports};
 pub use record::{AgentEvent, EndRecord};

@@ -46,7 +46,7 @@ pub struct ArtifactUpload {
     pub kind: String,
     /// How the body is packed.
     pub format: ArtifactFormat,
-    /// How long it is kept.
+    /// How long it is kept, as in [`ArtifactSpec`](crate::job::ArtifactSpec).
     pub expire_in: Option<Duration>,
 }
 

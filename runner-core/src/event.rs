@@ -8,12 +8,39 @@ use crate::{JobEnd, JobId, Phase, PhaseRecord};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
+    /// A source is asked for a job, now or as soon as it wants to be asked.
+    Asking {
+        /// The name of the runner whose source it is.
+        runner: String,
+    },
+    /// That is over, and nothing failed: the source answered, or it was told that no job is wanted any more.
+    Asked {
+        /// The name of the runner whose source it is.
+        runner: String,
+    },
     /// A source gave a job.
     Received {
+        /// The name of the runner whose source it is.
+        runner: String,
         /// The job.
         job: JobId,
         /// Its name.
         name: String,
+        /// The number of its project.
+        project: u64,
+        /// How long it waited at the source, where the source says so.
+        queued: Option<Duration>,
+    },
+    /// A job of an earlier process is taken over.
+    Adopted {
+        /// The name of the runner that it is of.
+        runner: String,
+        /// The job.
+        job: JobId,
+        /// Its name.
+        name: String,
+        /// The number of its project.
+        project: u64,
     },
     /// Something happened within a job.
     Job {
@@ -22,7 +49,7 @@ pub enum Event {
         /// What happened.
         event: JobEvent,
     },
-    /// A source could not be asked; it is asked again after `again_in`.
+    /// A source could not be asked, which ends that [`Asking`](Self::Asking); it is asked again after `again_in`.
     SourceFailed {
         /// The name of the runner whose source it is.
         runner: String,
@@ -49,6 +76,8 @@ pub enum JobEvent {
     },
     /// The job waits for something, such as an image; said again only when the reason changes.
     Waiting {
+        /// The class of the reason.
+        class: WaitClass,
         /// For what, in one line.
         reason: String,
     },
@@ -60,6 +89,35 @@ pub enum JobEvent {
     Notice(String),
     /// The job ended and everything of it is removed.
     Ended(JobEnd),
+}
+
+/// What a job waits for before its script, in classes that are few enough to count each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WaitClass {
+    /// A place to run.
+    Scheduling,
+    /// The start of its environment, about which nothing is known to be wrong.
+    Starting,
+    /// An image that cannot be had now.
+    Image,
+    /// An environment that cannot be started now.
+    Trouble,
+    /// A quota or a rule that lets no environment be made now.
+    Refused,
+}
+
+impl WaitClass {
+    /// The name, such as for a label of a metric.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Scheduling => "scheduling",
+            Self::Starting => "starting",
+            Self::Image => "image",
+            Self::Trouble => "trouble",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 /// Takes events. Cheap to clone; [`EventSink::default`] drops them.

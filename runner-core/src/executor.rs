@@ -8,6 +8,10 @@ use tokio::time::Instant;
 
 use crate::{CacheBackend, EventSink, Finding, JobEnd, JobId, JobLease, Result, SavedLease};
 
+mod job_table;
+
+pub use job_table::JobTable;
+
 /// Runs jobs, each in an environment made for it alone.
 ///
 /// # Lifecycle
@@ -19,7 +23,7 @@ use crate::{CacheBackend, EventSink, Finding, JobEnd, JobId, JobLease, Result, S
 ///
 /// # Contract
 /// The caller gives ids that are unique among all jobs that exist at a time. The implementer:
-/// - makes `start` find-or-create: called twice with one id, one job runs;
+/// - makes `start` find-or-create: called twice with one id, one job runs (a [`JobTable`] does that);
 /// - stores [`JobLease::saved`] where a restart finds it *before* it [accepts](crate::JobReport::accept) the job, and
 ///   accepts it *before* it starts it; an executor that cannot outlive its process stores nothing;
 /// - never runs a line of a script twice: `adopt` attaches, it never starts again;
@@ -41,13 +45,18 @@ pub trait Executor: Send + Sync + fmt::Debug {
     /// Starts a job, or finds the one that runs under its id.
     async fn start(&self, lease: JobLease, context: JobContext) -> Result<Arc<dyn RunningJob>>;
 
-    /// The jobs of an earlier process that can be taken over.
+    /// The jobs of an earlier process that can be taken over. May be called at any time; those that this executor runs
+    /// are not among them.
+    ///
+    /// # Errors
+    /// Where they cannot be listed now; the run loop asks again.
     async fn adoptable(&self) -> Result<Vec<JobHandle>>;
 
     /// Takes over a job of an earlier process, whether it still runs or has ended.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where there is nothing of it any more.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where there is nothing of it any more. After any other error
+    /// the run loop tries again, later each time, so nothing of the job may be harmed by one that failed.
     async fn adopt(
         &self,
         handle: JobHandle,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 pub mod artifact;
 pub mod cache;
 pub mod container;
+pub mod duration;
 pub mod git;
 pub mod step;
 pub mod variable;

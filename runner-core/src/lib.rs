@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod artifact;
 pub mod cache;
+pub mod duration;
 pub mod error;
 pub mod event;
 pub mod executor;
@@ -23,7 +24,7 @@ pub mod source;
 pub use artifact::{ArtifactStore, ArtifactUpload};
 pub use cache::{CacheBackend, CacheScope, Location, ReadGrant, WriteGrant};
 pub use error::{Error, ErrorKind, Result};
-pub use event::{Event, EventSink, JobEvent};
+pub use event::{Event, EventSink, JobEvent, WaitClass};
 pub use executor::{Executor, JobContext, JobHandle, RunningJob};
 pub use finding::{Finding, Severity};
 pub use job::{JobId, JobSpec};

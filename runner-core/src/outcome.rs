@@ -182,14 +182,13 @@ pub struct JobEnd {
     pub reported: bool,
     /// Whether a line of the user's script may have run. Only `false` allows a second start.
     pub script_begun: bool,
-    /// Size and checksum of the log as sent.
-    pub log: LogDigest,
+    /// Size and checksum of the log as sent; `None` where nobody knows them, since not all of the log could be read.
+    pub log: Option<LogDigest>,
     /// What each phase took, in the order in which they ran.
     pub phases: Vec<PhaseRecord>,
 }
 
-/// Size and checksum of a job's log. The default says that they are not known, or that the log is empty: then the source
-/// has nothing to compare.
+/// Size and checksum of a job's log. The default is that of an empty one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogDigest {
     /// Bytes of the log, notices included.

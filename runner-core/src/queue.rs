@@ -184,7 +184,7 @@ impl JobReport for Entry {
         Ok(self.wish())
     }
 
-    async fn complete(&self, outcome: &JobOutcome, _log: LogDigest) -> Result<Completion> {
+    async fn complete(&self, outcome: &JobOutcome, _log: Option<LogDigest>) -> Result<Completion> {
         self.outcome.send_if_modified(|ended| ended.is_none() && ended.replace(outcome.clone()).is_none());
         Ok(Completion::Done)
     }

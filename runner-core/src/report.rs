@@ -25,8 +25,11 @@ use pace::Pace;
 /// Bytes of the log in one call, at most.
 const CHUNK: usize = 1 << 20;
 
-/// A silent job is reported this often, so that the source keeps it and a cancel is seen.
+/// A silent job is reported this often where the source does not say, so that it keeps the job and a cancel is seen.
 const HEARTBEAT: Duration = Duration::from_secs(30);
+
+/// However short an interval a source asks for, it does not hear more often of a silent job.
+const SHORTEST_HEARTBEAT: Duration = Duration::from_secs(3);
 
 /// A source cannot ask for a longer interval.
 const LONGEST_INTERVAL: Duration = Duration::from_mins(15);
@@ -77,7 +80,6 @@ pub async fn accept(report: &dyn JobReport) -> Result<Wish> {
 pub struct Reporter {
     report: Arc<dyn JobReport>,
     spool: Arc<dyn LogSpool>,
-    heartbeat: Duration,
     progress: Mutex<Progress>,
     wishes: watch::Sender<WishAction>,
     duty: watch::Sender<Duty>,
@@ -106,6 +108,8 @@ struct Progress {
     may_lag: bool,
     /// How long to wait between two calls that carry log.
     interval: Duration,
+    /// How long a silent job is not spoken of.
+    heartbeat: Duration,
 }
 
 /// What became of a part of the log.
@@ -122,15 +126,10 @@ impl Reporter {
     /// A reporter of what is in `spool`. `interval` is how long it waits between two calls that carry log, where the
     /// source does not say; zero sends each byte at once.
     pub fn new(report: Arc<dyn JobReport>, spool: Arc<dyn LogSpool>, interval: Duration) -> Self {
-        let progress = Mutex::new(Progress { next: 0, closed: false, may_lag: false, interval });
+        let progress =
+            Mutex::new(Progress { next: 0, closed: false, may_lag: false, interval, heartbeat: HEARTBEAT });
         let (wishes, duty) = (watch::Sender::new(WishAction::GoOn), watch::Sender::new(Duty::default()));
-        Self { report, spool, heartbeat: HEARTBEAT, progress, wishes, duty }
-    }
-
-    /// Reports a silent job this often. The default is 30 s.
-    #[must_use]
-    pub fn with_heartbeat(self, heartbeat: Duration) -> Self {
-        Self { heartbeat, ..self }
+        Self { report, spool, progress, wishes, duty }
     }
 
     /// Goes on for an earlier reporter, of another process: the log starts at byte `start`, and the source may have more of
@@ -162,6 +161,12 @@ impl Reporter {
         self.progress().next > self.spool.end()
     }
 
+    /// Whether the source has all bytes before number `upto`, or takes no more of this log.
+    pub fn has_sent(&self, upto: u64) -> bool {
+        let progress = self.progress();
+        progress.closed || progress.next >= upto
+    }
+
     /// What the source wants of the job. It never becomes milder.
     pub fn wishes(&self) -> watch::Receiver<WishAction> {
         self.wishes.subscribe()
@@ -170,7 +175,10 @@ impl Reporter {
     /// Takes note of a wish that came another way, such as with the acceptance of the job.
     pub fn note(&self, wish: Wish) {
         if let Some(interval) = wish.interval {
-            self.progress().interval = interval.min(LONGEST_INTERVAL);
+            let mut progress = self.progress();
+            progress.interval = interval.min(LONGEST_INTERVAL);
+            // What it wants of a job that is silent it can only say in an answer.
+            progress.heartbeat = progress.interval.max(SHORTEST_HEARTBEAT);
         }
         self.wishes.send_if_modified(|known| {
             let is_sharper = wish.action > *known;
@@ -196,12 +204,12 @@ impl Reporter {
     }
 
     /// Reports the end, again and again until the source has applied it or knows the job no more. What the source
-    /// lacks of the log is sent again.
+    /// lacks of the log is sent again. `log` is `None` where nobody knows the log as a whole.
     ///
     /// # Errors
     /// What the source refuses for good; [`ErrorKind::Corrupt`] where it asks for bytes that the spool has no longer,
     /// or does not come to terms with the log.
-    pub async fn complete(&self, outcome: &JobOutcome, log: LogDigest) -> Result<Completion> {
+    pub async fn complete(&self, outcome: &JobOutcome, log: Option<LogDigest>) -> Result<Completion> {
         let mut backoff = Backoff::new();
         let mut resends = 0;
         loop {
@@ -247,7 +255,7 @@ impl Reporter {
                 // The sender lives as long as `self`, so that waiting cannot fail.
                 _ = duty.changed() => {}
                 () = self.log_due(&pace), if now == Duty::Everything => self.send_what_is_there(&mut pace).await,
-                () = pace.until_silent_for(self.heartbeat), if now != Duty::Nothing => self.beat(&mut pace).await,
+                () = self.until_silent(&pace), if now != Duty::Nothing => self.beat(&mut pace).await,
             }
         }
         let is_mine = *duty.borrow() == Duty::Everything;
@@ -272,6 +280,11 @@ impl Reporter {
             () = pace.until_interval(interval) => {}
         }
         pace.until_retry().await;
+    }
+
+    async fn until_silent(&self, pace: &Pace) {
+        let heartbeat = self.progress().heartbeat;
+        pace.until_silent_for(heartbeat).await;
     }
 
     /// Sends what the log holds now; what is added meanwhile is for the next time.

@@ -2,15 +2,18 @@
 
 use std::{num::NonZeroUsize, sync::Arc};
 
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 
 use crate::{CacheBackend, EventSink, Executor, JobSource, executor::LogLimits};
 
+mod adoption;
+mod crew;
 mod job;
 mod request;
 mod shutdown;
 mod slots;
 
+use crew::{Crew, Setup};
 use job::Driver;
 pub use shutdown::{Shutdown, ShutdownLevel};
 use slots::Slots;
@@ -33,16 +36,17 @@ use slots::Slots;
 /// ```
 #[derive(Debug)]
 pub struct Runner {
-    concurrent: NonZeroUsize,
-    runners: Vec<Arc<RunnerConfig>>,
+    setup: watch::Sender<Setup>,
     events: EventSink,
 }
 
 /// One runner: a source, and what runs its jobs.
 #[derive(Debug, Clone)]
 pub struct RunnerConfig {
-    /// Its name; stored leases carry it.
+    /// Its name: the same in each process that is to adopt its jobs, since stored leases carry it.
     pub name: String,
+    /// What people call it; logs of jobs show it. By default its name.
+    pub title: String,
     /// Where its jobs come from.
     pub source: Arc<dyn JobSource>,
     /// What runs them.
@@ -60,8 +64,10 @@ pub struct RunnerConfig {
 impl RunnerConfig {
     /// A runner without a cache and without a limit of its own.
     pub fn new(name: impl Into<String>, source: Arc<dyn JobSource>, executor: Arc<dyn Executor>) -> Self {
+        let name = name.into();
         Self {
-            name: name.into(),
+            title: name.clone(),
+            name,
             source,
             executor,
             cache: None,
@@ -104,7 +110,8 @@ impl RunnerBuilder {
 
     /// The runner.
     pub fn build(self) -> Runner {
-        Runner { concurrent: self.concurrent, runners: self.runners, events: self.events }
+        let setup = Setup { concurrent: self.concurrent, runners: self.runners, may_be_empty: false };
+        Runner { setup: watch::Sender::new(setup), events: self.events }
     }
 }
 
@@ -117,7 +124,8 @@ pub struct RunSummary {
     pub failed: usize,
     /// Jobs that were canceled.
     pub canceled: usize,
-    /// Jobs that still ran when the loop was told to leave them.
+    /// Jobs that still ran when the loop was told to leave them, and jobs of an earlier process that are known and could
+    /// not be taken over.
     pub left: usize,
 }
 
@@ -127,44 +135,54 @@ impl Runner {
         RunnerBuilder { concurrent: NonZeroUsize::MIN, runners: Vec::new(), events: EventSink::default() }
     }
 
-    /// Runs until every source is exhausted, or until `shutdown` says to end. Jobs of an earlier process are taken
-    /// over first.
+    /// Runs until every source is exhausted, or until `shutdown` says to end.
+    ///
+    /// Jobs of an earlier process are taken over first. Where they cannot be listed, or one of them cannot be taken over,
+    /// that is tried again in the background, later each time, while new jobs are taken; a slot is taken by such a job
+    /// only when it is taken over. A loop that takes no more jobs goes on trying for two minutes, unless it is told to
+    /// [leave](ShutdownLevel::Leave), and then leaves the rest to a later process: those jobs run on.
     ///
     /// # Cancellation
     /// Dropping the future leaves running jobs to themselves; [`Shutdown`] ends them orderly.
     pub async fn run(&self, shutdown: &Shutdown) -> RunSummary {
+        let mut setups = self.setup.subscribe();
+        let setup = setups.borrow_and_update().clone();
         let driver = Arc::new(Driver {
-            slots: Slots::new(self.concurrent),
+            slots: Slots::new(setup.concurrent),
             events: self.events.clone(),
             shutdown: shutdown.clone(),
             jobs: job::Jobs::default(),
         });
-        for runner in &self.runners {
-            driver.adopt_all(runner).await;
-        }
-        let mut requests = JoinSet::new();
-        for runner in &self.runners {
-            let limit = slots::limit(runner.limit);
-            for _ in 0..runner.requests.get() {
-                let (driver, runner, limit) = (Arc::clone(&driver), Arc::clone(runner), Arc::clone(&limit));
-                requests.spawn(async move { driver.ask_until_done(&runner, &limit).await });
+        let mut crew = Crew::new(Arc::clone(&driver));
+        crew.begin(setup).await;
+        loop {
+            tokio::select! {
+                biased;
+                () = crew.done() => break,
+                () = shutdown.reached(ShutdownLevel::Drain) => {
+                    self.events.send(crate::Event::Draining { running: driver.jobs.running() });
+                    break;
+                }
+                // The sender lives as long as `self`, so that waiting cannot fail.
+                _ = setups.changed() => {
+                    let setup = setups.borrow_and_update().clone();
+                    crew.change(setup).await;
+                }
             }
         }
-        self.tell_draining(&driver, shutdown, &mut requests).await;
+        crew.drained().await;
         driver.jobs.finish(shutdown).await
     }
 
-    async fn tell_draining(&self, driver: &Driver, shutdown: &Shutdown, requests: &mut JoinSet<()>) {
-        let all_asked = async { while requests.join_next().await.is_some() {} };
-        let draining = async {
-            shutdown.reached(ShutdownLevel::Drain).await;
-            self.events.send(crate::Event::Draining { running: driver.jobs.running() });
-        };
-        tokio::pin!(all_asked);
-        tokio::select! {
-            () = &mut all_asked => return,
-            () = draining => {}
-        }
-        all_asked.await;
+    /// The runners, as they were set last.
+    pub fn runners(&self) -> Vec<Arc<RunnerConfig>> {
+        self.setup.borrow().runners.clone()
+    }
+
+    /// Replaces the runners, and how many jobs run at once, also while [`run`](Self::run) is under way. A runner that is
+    /// the same object goes on undisturbed; another one of the same name takes its place. Jobs that run go on as they
+    /// began. Without any runner the loop waits for the next change.
+    pub fn reconfigure(&self, concurrent: NonZeroUsize, runners: Vec<Arc<RunnerConfig>>) {
+        self.setup.send_replace(Setup { concurrent, runners, may_be_empty: true });
     }
 }

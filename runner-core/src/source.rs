@@ -129,7 +129,13 @@ pub trait JobReport: Send + Sync + fmt::Debug {
 
     /// Reports the end. Repeated by the caller until it is [`Completion::Done`] or [`Completion::Gone`]; a repeated
     /// report of the same end is done, not an error.
-    async fn complete(&self, outcome: &JobOutcome, log: LogDigest) -> Result<Completion>;
+    ///
+    /// Behaviour:
+    /// - `log` is of what the source has: the end is applied;
+    /// - it is of another log: the source may ask for it again, with [`Completion::ResendLog`];
+    /// - it is `None`, since nobody knows the log as a whole: the source has nothing to compare, applies the end and keeps
+    ///   what it has of the log.
+    async fn complete(&self, outcome: &JobOutcome, log: Option<LogDigest>) -> Result<Completion>;
 }
 
 /// What a job is doing.

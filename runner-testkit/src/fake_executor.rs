@@ -34,6 +34,8 @@ pub enum FakeJob {
 #[derive(Debug, Default)]
 pub struct FakeExecutor {
     plan: BTreeMap<String, FakeJob>,
+    /// Jobs cannot outlive their process.
+    is_bound: bool,
     state: Arc<Mutex<State>>,
     changed: watch::Sender<Counts>,
 }
@@ -52,6 +54,8 @@ struct State {
     cleaned: Vec<JobId>,
     most_at_once: usize,
     adoptable: Vec<SavedLease>,
+    failing_lists: usize,
+    failing_adoptions: usize,
 }
 
 impl State {
@@ -65,6 +69,12 @@ impl FakeExecutor {
     pub fn new(plan: impl IntoIterator<Item = (&'static str, FakeJob)>) -> Arc<Self> {
         let plan = plan.into_iter().map(|(name, job)| (name.to_owned(), job)).collect();
         Arc::new(Self { plan, ..Self::default() })
+    }
+
+    /// The same, of jobs that end with their process.
+    pub fn bound(plan: impl IntoIterator<Item = (&'static str, FakeJob)>) -> Arc<Self> {
+        let plan = plan.into_iter().map(|(name, job)| (name.to_owned(), job)).collect();
+        Arc::new(Self { plan, is_bound: true, ..Self::default() })
     }
 
     /// How many jobs were started.
@@ -90,6 +100,16 @@ impl FakeExecutor {
     /// Makes a job of an earlier process that can be adopted.
     pub fn leave_behind(&self, saved: SavedLease) {
         self.lock().adoptable.push(saved);
+    }
+
+    /// Lets the next `count` lists of jobs that can be adopted fail.
+    pub fn fail_lists(&self, count: usize) {
+        self.lock().failing_lists = count;
+    }
+
+    /// Lets the next `count` adoptions fail, for a reason that passes.
+    pub fn fail_adoptions(&self, count: usize) {
+        self.lock().failing_adoptions = count;
     }
 
     /// Waits until `count` jobs exist at once.
@@ -152,11 +172,19 @@ impl Executor for FakeExecutor {
         }
         lease.report.accept().await?;
         self.lock().starts += 1;
-        Ok(self.run(JobHandle { job: lease.job.id.clone(), saved: Some(lease.saved.clone()) }, &lease))
+        let saved = (!self.is_bound).then(|| lease.saved.clone());
+        Ok(self.run(JobHandle { job: lease.job.id.clone(), saved }, &lease))
     }
 
     async fn adoptable(&self) -> Result<Vec<JobHandle>> {
-        let saved = self.lock().adoptable.clone();
+        let saved = {
+            let mut state = self.lock();
+            if state.failing_lists > 0 {
+                state.failing_lists -= 1;
+                return Err(Error::new(ErrorKind::Unavailable, "list the jobs"));
+            }
+            state.adoptable.clone()
+        };
         Ok(saved
             .into_iter()
             .map(|saved| JobHandle { job: saved.job.id.clone(), saved: Some(saved) })
@@ -169,6 +197,14 @@ impl Executor for FakeExecutor {
         lease: JobLease,
         _context: JobContext,
     ) -> Result<Arc<dyn RunningJob>> {
+        {
+            let mut state = self.lock();
+            if state.failing_adoptions > 0 {
+                state.failing_adoptions -= 1;
+                return Err(Error::new(ErrorKind::Unavailable, "find the job"));
+            }
+            state.adoptable.retain(|saved| saved.job.id != handle.job);
+        }
         Ok(self.run(handle, &lease))
     }
 
@@ -213,7 +249,7 @@ impl RunningJob for Running {
             outcome,
             reported: false,
             script_begun: true,
-            log: LogDigest::default(),
+            log: Some(LogDigest::default()),
             phases: Vec::new(),
         })
     }

@@ -37,7 +37,7 @@ struct State {
     log: Vec<u8>,
     accepted: usize,
     heartbeats: usize,
-    digest: LogDigest,
+    digest: Option<LogDigest>,
     faults: VecDeque<Option<ReportFault>>,
 }
 
@@ -81,8 +81,8 @@ impl RecordingReport {
         self.lock().heartbeats
     }
 
-    /// Size and checksum that came with the end.
-    pub fn digest(&self) -> LogDigest {
+    /// Size and checksum that came with the end; `None` where nobody knew them.
+    pub fn digest(&self) -> Option<LogDigest> {
         self.lock().digest
     }
 
@@ -146,10 +146,11 @@ impl JobReport for RecordingReport {
         Ok(self.answer())
     }
 
-    async fn complete(&self, outcome: &JobOutcome, log: LogDigest) -> Result<Completion> {
+    async fn complete(&self, outcome: &JobOutcome, log: Option<LogDigest>) -> Result<Completion> {
         let completion = self.apply(|state| {
             let crc32 = crc32fast::hash(&state.log);
-            if log != (LogDigest { size: state.log.len() as u64, crc32 }) {
+            let has = LogDigest { size: state.log.len() as u64, crc32 };
+            if log.is_some_and(|log| log != has) {
                 return Completion::ResendLog(0);
             }
             state.digest = log;

@@ -33,6 +33,7 @@ pub async fn check(harness: &dyn Harness) -> Result<(), Broken> {
     verdict.add("a gap rewinds", a_gap(harness).await);
     verdict.add("a heartbeat answers before and after acceptance", heartbeats(harness).await);
     verdict.add("a repeated end is done", a_repeated_end(harness).await);
+    verdict.add("an end without a digest is done, and keeps the log", an_unknown_log(harness).await);
     verdict.finish()
 }
 
@@ -77,8 +78,16 @@ async fn a_repeated_end(harness: &dyn Harness) -> Check {
     let report = harness.report().await;
     worked(report.accept().await)?;
     worked(report.append_log(0, Bytes::from_static(b"end\n")).await)?;
-    let digest = LogDigest { size: 4, crc32: crc32fast::hash(b"end\n") };
+    let digest = Some(LogDigest { size: 4, crc32: crc32fast::hash(b"end\n") });
     same(&worked(report.complete(&JobOutcome::Succeeded, digest).await)?, &Completion::Done)?;
     let again = worked(report.complete(&JobOutcome::Succeeded, digest).await)?;
     if matches!(again, Completion::Done | Completion::Gone) { Ok(()) } else { Err(format!("saw {again:?}")) }
+}
+
+async fn an_unknown_log(harness: &dyn Harness) -> Check {
+    let report = harness.report().await;
+    worked(report.accept().await)?;
+    worked(report.append_log(0, Bytes::from_static(b"a part\n")).await)?;
+    same(&worked(report.complete(&JobOutcome::Canceled, None).await)?, &Completion::Done)?;
+    same(&harness.applied().await, &b"a part\n".to_vec())
 }

@@ -80,7 +80,7 @@ impl FrameWriter {
     /// The end.
     pub fn end(&mut self, record: &EndRecord, time: u64) -> Vec<u8> {
         let mut text = Vec::new();
-        let head = Head { kind: 'E', offset: record.end.log.size, time };
+        let head = Head { kind: 'E', offset: record.end.log.unwrap_or_default().size, time };
         self.write(&mut text, head, record.to_text(LARGEST_PART).as_bytes());
         text
     }

@@ -38,12 +38,27 @@ pub struct Order {
     pub channel: bool,
     /// Services that are waited for before the script.
     pub services: Vec<AwaitedService>,
-    /// The agent reports the job by itself, as the [`RemoteReport`](crate::RemoteReport) says that it gets.
+    /// What the agent reports by itself, in the way of the [`RemoteReport`](crate::RemoteReport) that it gets.
     #[serde(default)]
-    pub reports: bool,
+    pub reports: Reports,
     /// Where the log that the agent writes begins.
     #[serde(default)]
     pub log_start: LogStart,
+}
+
+/// What an agent reports by itself. All else is for whoever started it, who reads the agent's frames.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reports {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The log: there will be more to say at its end.
+    Log,
+    /// The log, and the end of a job that succeeded: of another one there may be more to say.
+    LogAndSuccess,
+    /// The log and the end.
+    LogAndEnd,
 }
 
 /// The part of a job's log that is before the first byte of an agent.

@@ -68,7 +68,7 @@ mod tests {
             outcome,
             reported: false,
             script_begun: true,
-            log: LogDigest { size: 7, crc32: 9 },
+            log: Some(LogDigest { size: 7, crc32: 9 }),
             phases: Vec::new(),
         };
         let record = EndRecord { attempt: 2, end, stopped_from_outside: true, build_lost: false };

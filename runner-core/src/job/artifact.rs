@@ -25,9 +25,12 @@ pub struct ArtifactSpec {
     pub untracked: bool,
     /// When to keep it.
     pub when: When,
-    /// How long it is kept; without one, as long as the source likes.
+    /// How long it is kept; without one, as long as the source likes, and [`FOREVER`] without an end.
     pub expire_in: Option<Duration>,
 }
+
+/// The [`ArtifactSpec::expire_in`] of what is never removed.
+pub const FOREVER: Duration = Duration::MAX;
 
 impl Default for ArtifactSpec {
     fn default() -> Self {

@@ -1,9 +1,11 @@
 //! What to check out.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// The repository and the commit of a job (`git_info` of GitLab's job payload).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GitInfo {
     /// Where to fetch from. May hold a login, which never reaches `.git/config` or a log. Empty: nothing to fetch.
@@ -33,6 +35,26 @@ pub struct GitInfo {
     pub home_url: Option<String>,
 }
 
+impl fmt::Debug for GitInfo {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("GitInfo");
+        shown.field("repo_url", &without_login(&self.repo_url)).field("reference", &self.reference);
+        shown.field("ref_kind", &self.ref_kind).field("sha", &self.sha).field("refspecs", &self.refspecs);
+        shown.field("depth", &self.depth).field("protected", &self.protected).field("overlay", &self.overlay);
+        shown.finish_non_exhaustive()
+    }
+}
+
+/// An address without the login in it.
+fn without_login(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    match host.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://[hidden]@{host}/{path}"),
+        None => url.to_owned(),
+    }
+}
+
 /// What a ref is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -44,4 +66,17 @@ pub enum RefKind {
     Tag,
     /// A merge request.
     MergeRequest,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_prints_no_login() {
+        let url = "https://gitlab-ci-token:glcbt-secret@gitlab.example:8443/group/project.git";
+        let shown = format!("{:?}", GitInfo { repo_url: url.into(), ..GitInfo::default() });
+        assert!(shown.contains("https://[hidden]@gitlab.example:8443/group/project.git"), "{shown}");
+        assert!(!shown.contains("glcbt-secret"), "{shown}");
+    }
 }

@@ -1,10 +1,12 @@
 //! Variables of a job: order, expansion, and which of them are files or secrets.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-/// One variable.
+/// One variable. Printed for whoever looks for a fault, it shows its value only where that is for anybody.
 #[expect(clippy::struct_excessive_bools, reason = "the four flags are independent, and these are GitLab's")]
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Variable {
     /// The name.
@@ -30,6 +32,16 @@ impl Variable {
     /// A variable whose value may refer to others.
     pub fn new(key: impl Into<String>, value: impl Into<String>) -> Self {
         Self { key: key.into(), value: value.into(), public: true, ..Self::default() }
+    }
+}
+
+impl fmt::Debug for Variable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, value, public, masked, file, raw } = self;
+        let value = if *public && !*masked { value.as_str() } else { "[hidden]" };
+        let mut shown = formatter.debug_struct("Variable");
+        shown.field("key", key).field("value", &value).field("public", public).field("masked", masked);
+        shown.field("file", file).field("raw", raw).finish()
     }
 }
 
@@ -129,5 +141,14 @@ mod tests {
     fn the_last_value_counts() {
         let variables = Variables(vec![Variable::new("A", "1"), Variable::new("A", "2")]);
         assert_eq!(variables.value("A"), "2");
+    }
+
+    #[test]
+    fn debug_shows_only_values_that_are_for_anybody() {
+        let shown = |variable: Variable| format!("{variable:?}").contains("the-value");
+        let variable = Variable { public: true, ..Variable::raw("KEY", "the-value") };
+        assert!(shown(variable.clone()));
+        assert!(!shown(Variable { masked: true, ..variable.clone() }));
+        assert!(!shown(Variable { public: false, ..variable }));
     }
 }

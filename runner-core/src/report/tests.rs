@@ -89,7 +89,7 @@ impl JobReport for FakeReport {
         Ok(source.wishes.pop_front().unwrap_or_default())
     }
 
-    async fn complete(&self, _: &JobOutcome, _: LogDigest) -> Result<Completion> {
+    async fn complete(&self, _: &JobOutcome, _: Option<LogDigest>) -> Result<Completion> {
         self.1.fetch_add(1, Ordering::SeqCst);
         self.source().completions.pop_front().unwrap_or(Ok(Completion::Done))
     }
@@ -205,6 +205,7 @@ async fn while_somebody_else_writes_nothing_is_sent_and_afterwards_what_is_missi
         bench.reporter.set_duty(Duty::Heartbeats);
         bench.print("theirs,").await;
         tokio::time::sleep(40 * SECOND).await;
+        assert!(bench.reporter.has_sent(5) && !bench.reporter.has_sent(6));
         bench.reporter.set_duty(Duty::Nothing);
         // The other one writes what is to be read again here later, and more.
         bench.report.source().log.extend(b"theirs,and more,");
@@ -312,7 +313,7 @@ async fn a_rewind_to_bytes_that_are_dropped_ends_and_does_not_loop() {
         .await;
     assert_eq!(bench.report.source().calls.len(), 3);
     bench.report.source().completions.push_back(Ok(Completion::ResendLog(0)));
-    let error = bench.reporter.complete(&JobOutcome::Succeeded, LogDigest::default()).await.unwrap_err();
+    let error = bench.reporter.complete(&JobOutcome::Succeeded, None).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
 }
 
@@ -325,7 +326,7 @@ async fn the_end_is_reported_until_it_is_applied() {
         [Err(away()), Ok(Completion::NotYet(4 * SECOND)), Ok(Completion::ResendLog(3)), Err(away())];
     bench.report.source().completions = replies.into_iter().collect();
     let outcome = JobOutcome::failed(FailureReason::UnknownFailure, "x");
-    let completion = bench.reporter.complete(&outcome, LogDigest::default()).await.unwrap();
+    let completion = bench.reporter.complete(&outcome, None).await.unwrap();
     assert_eq!(completion, Completion::Done);
     assert_eq!(bench.log(), "the log");
     assert_eq!(bench.start.elapsed(), Duration::from_millis(4200));
@@ -335,10 +336,10 @@ async fn the_end_is_reported_until_it_is_applied() {
 async fn a_source_that_never_comes_to_terms_with_the_log_is_an_error() {
     let bench = bench(SECOND, MemorySpool::new());
     bench.report.source().completions = (0..100).map(|_| Ok(Completion::ResendLog(0))).collect();
-    let error = bench.reporter.complete(&JobOutcome::Succeeded, LogDigest::default()).await.unwrap_err();
+    let error = bench.reporter.complete(&JobOutcome::Succeeded, None).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     bench.report.source().completions = [Err(Error::new(ErrorKind::Unauthorized, "x"))].into_iter().collect();
-    let error = bench.reporter.complete(&JobOutcome::Succeeded, LogDigest::default()).await.unwrap_err();
+    let error = bench.reporter.complete(&JobOutcome::Succeeded, None).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
 }
 
@@ -381,4 +382,18 @@ proptest! {
         });
         prop_assert_eq!(sent, expected);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_job_beats_as_often_as_the_source_wants_to_hear() {
+    let bench = bench(SECOND, MemorySpool::new());
+    let wish = |seconds| Wish { action: WishAction::GoOn, interval: Some(Duration::from_secs(seconds)) };
+    bench.report.source().wishes = [wish(10), wish(10), wish(1), wish(1)].into_iter().collect();
+    let script = async {
+        bench.print("x").await;
+        tokio::time::sleep(27 * SECOND).await;
+    };
+    bench.run(script).await;
+    let beats: Vec<_> = bench.report.source().beats.iter().map(|at| (*at - bench.start).as_secs()).collect();
+    assert_eq!(beats, [10, 20, 23, 26]);
 }

@@ -1,8 +1,15 @@
 //! Drives one job from its start to its cleanup: the only place that calls [`RunningJob::cleanup`].
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use tokio::{
+    sync::watch,
     task::JoinSet,
     time::{self, Instant},
 };
@@ -13,11 +20,10 @@ use super::{
     slots::{Credit, Slots},
 };
 use crate::{
-    Error, ErrorKind, EventSink, FailureReason, JobContext, JobEnd, JobEvent, JobHandle, JobLease,
-    JobOutcome, JobReport, Result, RunningJob,
+    Error, ErrorKind, EventSink, FailureReason, JobContext, JobEnd, JobEvent, JobId, JobLease, JobOutcome,
+    JobReport, Result, RunningJob,
     executor::{LogLimits, Stop},
     log::{JobLog, LogSpool, Masks, MemorySpool},
-    outcome::LogDigest,
     report::Reporter,
 };
 
@@ -41,11 +47,47 @@ pub(super) struct Driver {
 pub(super) struct Jobs {
     tasks: TaskTracker,
     summary: Arc<Mutex<RunSummary>>,
+    /// The jobs that this loop runs.
+    claims: Arc<Mutex<HashSet<JobId>>>,
+    /// How many jobs of an earlier process are known and not taken over.
+    unadopted: AtomicUsize,
+    /// How many jobs run that cannot outlive this process.
+    bound: watch::Sender<usize>,
+}
+
+/// The sole right to run a job, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Claim {
+    id: JobId,
+    claims: Arc<Mutex<HashSet<JobId>>>,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
 }
 
 impl Jobs {
+    /// How many jobs run; those of an earlier process do, whether they are taken over or not.
     pub(super) fn running(&self) -> usize {
-        self.tasks.len()
+        self.tasks.len() + self.unadopted.load(Ordering::Relaxed)
+    }
+
+    /// The right to run a job; `None` where this loop runs it already.
+    pub(super) fn claim(&self, id: &JobId) -> Option<Claim> {
+        let is_new = self.claims.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
+        is_new.then(|| Claim { id: id.clone(), claims: Arc::clone(&self.claims) })
+    }
+
+    /// Jobs of an earlier process are known that are to be taken over.
+    pub(super) fn await_adoption(&self, count: usize) {
+        self.unadopted.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// One of them is taken over, or is no more.
+    pub(super) fn note_adopted(&self) {
+        self.unadopted.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Waits for all jobs, or until the loop is told to leave them.
@@ -54,11 +96,19 @@ impl Jobs {
         tokio::select! {
             biased;
             () = self.tasks.wait() => {}
-            () = shutdown.reached(ShutdownLevel::Leave) => {}
+            () = self.can_be_left(shutdown) => {}
         }
         let mut summary = *self.summary.lock().unwrap_or_else(PoisonError::into_inner);
-        summary.left = self.tasks.len();
+        summary.left = self.running();
         summary
+    }
+
+    /// Waits until the loop is told to leave and no job runs that would end with this process.
+    async fn can_be_left(&self, shutdown: &Shutdown) {
+        shutdown.reached(ShutdownLevel::Leave).await;
+        let mut bound = self.bound.subscribe();
+        // The sender lives as long as `self`.
+        drop(bound.wait_for(|bound| *bound == 0).await);
     }
 
     fn count(summary: &Mutex<RunSummary>, outcome: &JobOutcome) {
@@ -71,62 +121,54 @@ impl Jobs {
     }
 }
 
+/// A job that cannot outlive this process.
+struct Bound<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Bound<'a> {
+    fn new(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Bound<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
 impl Driver {
     /// Runs a new job in a task of its own.
     pub(super) fn spawn(self: &Arc<Self>, runner: &Arc<RunnerConfig>, lease: JobLease, credit: Credit) {
         let (driver, runner, summary) =
             (Arc::clone(self), Arc::clone(runner), Arc::clone(&self.jobs.summary));
+        let held = (self.jobs.claim(&lease.job.id), credit);
         self.jobs.tasks.spawn(async move {
-            let end = driver.run_new(&runner, lease, &credit).await;
+            let end = driver.run_new(&runner, lease, &held.1).await;
             Jobs::count(&summary, &end.outcome);
-            drop(credit);
+            drop(held);
         });
     }
 
-    /// Takes over the jobs of an earlier process.
-    pub(super) async fn adopt_all(self: &Arc<Self>, runner: &Arc<RunnerConfig>) {
-        let handles = match runner.executor.adoptable().await {
-            Ok(handles) => handles,
-            Err(error) => {
-                tracing::warn!(runner = runner.name, error = error.chain(), "cannot list jobs to adopt");
-                return;
-            }
-        };
-        for handle in handles {
-            if handle.saved.as_ref().is_some_and(|saved| saved.runner == runner.name)
-                && let Err(error) = self.adopt(runner, handle).await
-            {
-                tracing::warn!(runner = runner.name, error = error.chain(), "cannot adopt a job");
-            }
-        }
-    }
-
-    async fn adopt(self: &Arc<Self>, runner: &Arc<RunnerConfig>, handle: JobHandle) -> Result<()> {
-        let saved = handle.saved.clone().ok_or_else(|| Error::new(ErrorKind::NotFound, "adopt a job"))?;
-        let lease = match runner.source.resume(saved).await {
-            Ok(lease) => lease,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                tracing::info!(job = %handle.job, error = error.chain(), "a job of an earlier process is removed");
-                return runner.executor.discard(handle).await;
-            }
-            Err(error) => return Err(error),
-        };
-        let credit = Credit { slot: self.slots.take_over(), _limit: None };
-        let report = Arc::clone(&lease.report);
-        let job = runner.executor.adopt(handle, lease, self.context(runner, &credit)).await?;
+    /// Runs a job that was taken over to its end, in a task of its own.
+    pub(super) fn spawn_adopted(
+        self: &Arc<Self>,
+        job: Arc<dyn RunningJob>,
+        report: Arc<dyn JobReport>,
+        held: (Credit, Claim),
+    ) {
         let (driver, summary) = (Arc::clone(self), Arc::clone(&self.jobs.summary));
         self.jobs.tasks.spawn(async move {
             let end = driver.run_to_end(job.as_ref(), &report).await;
             Jobs::count(&summary, &end.outcome);
-            drop(credit);
+            drop(held);
         });
-        Ok(())
     }
 
-    fn context(&self, runner: &RunnerConfig, credit: &Credit) -> JobContext {
+    pub(super) fn context(&self, runner: &RunnerConfig, credit: &Credit) -> JobContext {
         JobContext {
             slot: credit.slot.number,
-            runner: runner.name.clone(),
+            runner: runner.title.clone(),
             cache: runner.cache.clone(),
             events: self.events.clone(),
             log: runner.log,
@@ -147,6 +189,7 @@ impl Driver {
     }
 
     async fn run_to_end(&self, job: &dyn RunningJob, report: &Arc<dyn JobReport>) -> JobEnd {
+        let _bound = job.handle().saved.is_none().then(|| Bound::new(&self.jobs.bound));
         let mut end = self.wait(job).await.unwrap_or_else(|error| unknown_end(&error));
         if !end.reported {
             end.reported = report_for(Arc::clone(report), end.clone()).await;
@@ -174,7 +217,12 @@ impl Driver {
                 end = &mut ended => return end,
                 sharper = self.shutdown.sharper_than(level) => level = sharper,
             }
-            if let Some(how) = stop_for(level)
+            let how = match level {
+                // The others run on, and are adopted.
+                ShutdownLevel::Leave if job.handle().saved.is_none() => Some(Stop::Interrupt),
+                level => stop_for(level),
+            };
+            if let Some(how) = how
                 && let Err(error) = job.stop(how).await
             {
                 tracing::warn!(error = error.chain(), "cannot stop a job");
@@ -207,7 +255,7 @@ async fn never_started(error: &Error, report: &Arc<dyn JobReport>, limits: &LogL
     let spool: Arc<dyn LogSpool> = Arc::new(MemorySpool::new());
     let log = JobLog::new(limits, Masks::default(), false, Arc::clone(&spool));
     log.line(&format!("ERROR: Job failed: {message}")).await;
-    let log = log.finish().await;
+    let log = Some(log.finish().await);
     let reporter = Reporter::new(Arc::clone(report), spool, limits.interval);
     let finished = CancellationToken::new();
     finished.cancel();
@@ -224,7 +272,10 @@ async fn report_for(report: Arc<dyn JobReport>, end: JobEnd) -> bool {
     // A task of its own: if a report panics, the job is cleaned up all the same.
     reporting.spawn(async move {
         let reporter = Reporter::new(report, Arc::new(MemorySpool::new()), LogLimits::default().interval);
+        // Of a log that is not here nothing can be sent again: a source that does not come to terms with it hears at least of
+        // the end.
         report_end(&reporter, &end).await
+            || (end.log.is_some() && report_end(&reporter, &JobEnd { log: None, ..end }).await)
     });
     reporting.join_next().await.and_then(std::result::Result::ok).unwrap_or_default()
 }
@@ -238,7 +289,7 @@ fn unknown_end(error: &Error) -> JobEnd {
         ),
         reported: false,
         script_begun: true,
-        log: LogDigest::default(),
+        log: None,
         phases: Vec::new(),
     }
 }
@@ -250,5 +301,52 @@ async fn report_end(reporter: &Reporter, end: &JobEnd) -> bool {
             tracing::error!(error = error.chain(), "cannot report the end of a job");
             false
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        outcome::LogDigest,
+        source::{Completion, JobState, LogAck, LogReply, Wish},
+    };
+
+    /// A source whose log is not the one that any digest is of.
+    #[derive(Debug)]
+    struct AnotherLog;
+
+    #[async_trait]
+    impl JobReport for AnotherLog {
+        async fn accept(&self) -> Result<Wish> {
+            Ok(Wish::default())
+        }
+
+        async fn append_log(&self, _: u64, _: Bytes) -> Result<LogReply> {
+            Ok(LogReply { ack: LogAck::Rewind(7), wish: Wish::default() })
+        }
+
+        async fn heartbeat(&self, _: JobState) -> Result<Wish> {
+            Ok(Wish::default())
+        }
+
+        async fn complete(&self, _: &JobOutcome, log: Option<LogDigest>) -> Result<Completion> {
+            Ok(if log.is_some() { Completion::ResendLog(0) } else { Completion::Done })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_ends_at_its_source_also_where_that_has_another_log() {
+        let end = JobEnd {
+            outcome: JobOutcome::Canceled,
+            reported: false,
+            script_begun: true,
+            log: Some(LogDigest { size: 9, crc32: 1 }),
+            phases: Vec::new(),
+        };
+        assert!(report_for(Arc::new(AnotherLog), end).await);
     }
 }

@@ -2,15 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::Semaphore, time};
+use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     RunnerConfig, ShutdownLevel,
     job::Driver,
-    slots::{Credit, Slot},
+    slots::{Credit, Slot, Slots},
 };
-use crate::{Capacity, Event, JobLease, JobOutcome, Result, outcome::LogDigest, source::JobState};
+use crate::{Capacity, Event, JobLease, JobOutcome, JobSpec, Result, outcome::LogDigest, source::JobState};
 
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
@@ -18,15 +18,24 @@ const LONGEST_WAIT: Duration = Duration::from_mins(1);
 const HOLD_INTERVAL: Duration = Duration::from_secs(30);
 
 impl Driver {
-    /// Asks until the source is exhausted or the loop drains.
-    pub(super) async fn ask_until_done(self: &Arc<Self>, runner: &Arc<RunnerConfig>, limit: &Arc<Semaphore>) {
+    /// Asks until the source is exhausted, `stop` is triggered, or the loop drains.
+    pub(super) async fn ask_until_done(
+        self: &Arc<Self>,
+        runner: &Arc<RunnerConfig>,
+        limit: &Slots,
+        stop: &CancellationToken,
+    ) {
         let mut wait = FIRST_WAIT;
-        while let Some((free, permit)) = self.room(limit).await {
-            match self.ask(runner, free).await {
+        while let Some((free, permit)) = self.room(limit, stop).await {
+            self.events.send(Event::Asking { runner: runner.name.clone() });
+            let answer = self.ask(runner, free, stop).await;
+            if answer.is_ok() {
+                self.events.send(Event::Asked { runner: runner.name.clone() });
+            }
+            match answer {
                 Ok(Some(lease)) => {
                     wait = FIRST_WAIT;
-                    self.events
-                        .send(Event::Received { job: lease.job.id.clone(), name: lease.job.name.clone() });
+                    self.events.send(received(&runner.name, &lease.job));
                     if let Some(slot) = self.hold(&lease).await {
                         self.spawn(runner, lease, Credit { slot, _limit: Some(permit) });
                     }
@@ -39,7 +48,7 @@ impl Driver {
                 Err(error) => {
                     let (runner, error) = (runner.name.clone(), error.chain());
                     self.events.send(Event::SourceFailed { runner, error, again_in: wait });
-                    self.pause(wait).await;
+                    self.pause(wait, stop).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
             }
@@ -47,27 +56,34 @@ impl Driver {
     }
 
     /// Waits for room; `None` when the loop takes no more jobs.
-    async fn room(&self, limit: &Arc<Semaphore>) -> Option<(usize, tokio::sync::OwnedSemaphorePermit)> {
+    async fn room(&self, limit: &Slots, stop: &CancellationToken) -> Option<(usize, Slot)> {
         let room = async {
-            let permit = Arc::clone(limit).acquire_owned().await.ok()?;
-            Some((self.slots.free().await, permit))
+            let permit = limit.take().await;
+            (self.slots.free().await, permit)
         };
         tokio::select! {
             biased;
             () = self.shutdown.reached(ShutdownLevel::Drain) => None,
-            room = room => room,
+            () = stop.cancelled() => None,
+            room = room => Some(room),
         }
     }
 
     /// One request. It is stopped, not dropped, when the last slot is taken or the loop drains.
-    async fn ask(&self, runner: &RunnerConfig, free: usize) -> Result<Option<JobLease>> {
-        let stop = CancellationToken::new();
+    async fn ask(
+        &self,
+        runner: &RunnerConfig,
+        free: usize,
+        stop: &CancellationToken,
+    ) -> Result<Option<JobLease>> {
+        let stop = stop.child_token();
         let request = runner.source.next(Capacity { free }, &stop);
         tokio::pin!(request);
         tokio::select! {
             biased;
             answer = &mut request => return answer,
             () = self.slots.full() => {}
+            () = stop.cancelled() => {}
             () = self.shutdown.reached(ShutdownLevel::Drain) => {}
         }
         stop.cancel();
@@ -92,15 +108,26 @@ impl Driver {
         }
         if self.shutdown.level() < ShutdownLevel::Leave {
             // It was never accepted: where this does not arrive, the source hands it out again.
-            drop(lease.report.complete(&JobOutcome::Canceled, LogDigest::default()).await);
+            drop(lease.report.complete(&JobOutcome::Canceled, Some(LogDigest::default())).await);
         }
         None
     }
 
-    async fn pause(&self, wait: Duration) {
+    async fn pause(&self, wait: Duration, stop: &CancellationToken) {
         tokio::select! {
+            () = stop.cancelled() => {}
             () = time::sleep(wait) => {}
             () = self.shutdown.reached(ShutdownLevel::Drain) => {}
         }
+    }
+}
+
+fn received(runner: &str, job: &JobSpec) -> Event {
+    Event::Received {
+        runner: runner.to_owned(),
+        job: job.id.clone(),
+        name: job.name.clone(),
+        project: job.project.id,
+        queued: job.queued,
     }
 }

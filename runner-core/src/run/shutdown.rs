@@ -23,7 +23,8 @@ pub enum ShutdownLevel {
     Interrupt,
     /// Running jobs are stopped at once.
     Abort,
-    /// It leaves at once; running jobs are left to whatever runs them, which reports them or is adopted later.
+    /// It leaves; running jobs are left to whatever runs them, which reports them or is adopted later. Only those that
+    /// cannot outlive this process are interrupted and waited for.
     Leave,
 }
 

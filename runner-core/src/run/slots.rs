@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, num::NonZeroUsize, sync::Arc};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 
 /// The slots of a run loop.
 #[derive(Debug, Clone)]
@@ -39,6 +39,16 @@ impl Slots {
     pub(super) fn new(concurrent: NonZeroUsize) -> Self {
         let state = State { concurrent: concurrent.get(), taken: BTreeSet::new() };
         Self { state: Arc::new(watch::Sender::new(state)) }
+    }
+
+    /// Slots for the jobs of one runner; `None`: as many as are wanted.
+    pub(super) fn of_runner(limit: Option<NonZeroUsize>) -> Self {
+        Self::new(limit.unwrap_or(NonZeroUsize::MAX))
+    }
+
+    /// Changes how many there are. Those that are taken beyond that stay so until they are given back.
+    pub(super) fn resize(&self, concurrent: NonZeroUsize) {
+        self.state.send_modify(|state| state.concurrent = concurrent.get());
     }
 
     /// Waits for a free slot, without taking it; returns how many are free. Cancel safe.
@@ -85,16 +95,11 @@ impl Drop for Slot {
     }
 }
 
-/// The limit of one runner.
-pub(super) fn limit(limit: Option<NonZeroUsize>) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(limit.map_or(Semaphore::MAX_PERMITS, NonZeroUsize::get)))
-}
-
 /// What a running job holds: its slot, and its part of the runner's limit.
 #[derive(Debug)]
 pub(super) struct Credit {
     pub(super) slot: Slot,
-    pub(super) _limit: Option<OwnedSemaphorePermit>,
+    pub(super) _limit: Option<Slot>,
 }
 
 #[cfg(test)]
@@ -117,5 +122,18 @@ mod tests {
         let slots = Slots::new(NonZeroUsize::MIN);
         let _first = slots.take().await;
         assert_eq!(slots.take_over().number, 1);
+    }
+
+    #[tokio::test]
+    async fn fewer_slots_take_effect_as_jobs_end() {
+        let slots = Slots::new(NonZeroUsize::new(2).unwrap());
+        let (first, second) = (slots.take().await, slots.take().await);
+        slots.resize(NonZeroUsize::MIN);
+        drop(first);
+        slots.full().await;
+        drop(second);
+        assert_eq!(slots.free().await, 1);
+        slots.resize(NonZeroUsize::new(3).unwrap());
+        assert_eq!(slots.free().await, 3);
     }
 }

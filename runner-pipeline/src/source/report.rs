@@ -88,11 +88,11 @@ impl JobReport for PipelineReport {
         Ok(Self::wish(self.shared.read(|run| run.wish(self.index, &self.id))))
     }
 
-    async fn complete(&self, outcome: &JobOutcome, digest: LogDigest) -> Result<Completion> {
+    async fn complete(&self, outcome: &JobOutcome, digest: Option<LogDigest>) -> Result<Completion> {
         {
             let mut log = self.log.0.lock().await;
             // Asked for once only: who has not got the bytes any more would be asked for ever.
-            if digest.size > log.applied && log.asked_from != Some(log.applied) {
+            if digest.is_some_and(|digest| digest.size > log.applied) && log.asked_from != Some(log.applied) {
                 log.asked_from = Some(log.applied);
                 return Ok(Completion::ResendLog(log.applied));
             }

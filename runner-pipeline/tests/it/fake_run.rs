@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use runner_core::{
     ArtifactStore, Capacity, FailureReason, JobLease, JobOutcome, JobSource, job::Variables,
-    outcome::LogDigest, source::Completion,
+    source::Completion,
 };
 use runner_pipeline::{
     AllowFailure, JobProgress, JobStatus, JobWhen, Need, Pipeline, PipelineJob, PipelineOutput, PipelineRun,
@@ -173,7 +173,7 @@ impl FakeRun {
 }
 
 pub(crate) async fn end_of(lease: &JobLease, outcome: &JobOutcome) -> Outcome<Completion> {
-    Ok(lease.report.complete(outcome, LogDigest::default()).await?)
+    Ok(lease.report.complete(outcome, None).await?)
 }
 
 fn outcome(end: char) -> JobOutcome {

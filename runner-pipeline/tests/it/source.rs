@@ -479,7 +479,7 @@ async fn a_log_is_applied_once_whatever_is_repeated() -> Outcome {
     assert_eq!(append(0, b"abc").await?, LogAck::UpTo(3));
     assert_eq!(append(5, b"x").await?, LogAck::Rewind(3));
     assert_eq!(append(1, b"bcde").await?, LogAck::UpTo(5));
-    let digest = LogDigest { size: 7, crc32: 0 };
+    let digest = Some(LogDigest { size: 7, crc32: 0 });
     let outcome = JobOutcome::Succeeded;
     assert_eq!(lease.report.complete(&outcome, digest).await?, Completion::ResendLog(5));
     assert_eq!(append(5, b"fg").await?, LogAck::UpTo(7));
@@ -494,7 +494,7 @@ async fn a_log_is_applied_once_whatever_is_repeated() -> Outcome {
 async fn a_log_that_is_lost_does_not_hold_the_end_up() -> Outcome {
     let run = FakeRun::new(pipeline(vec![job("build:b")]), &[])?;
     let lease = run.ready().await?.remove(0);
-    let digest = LogDigest { size: 7, crc32: 0 };
+    let digest = Some(LogDigest { size: 7, crc32: 0 });
     assert_eq!(lease.report.complete(&JobOutcome::Succeeded, digest).await?, Completion::ResendLog(0));
     assert_eq!(lease.report.complete(&JobOutcome::Succeeded, digest).await?, Completion::Done);
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::{
     num::NonZeroUsize,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -187,6 +187,23 @@ async fn leaving_stops_no_job() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn leaving_interrupts_a_job_that_would_end_with_the_process() {
+    let source = ScriptedSource::open("fake");
+    source.push(JobSpec::new("1", "long"));
+    let executor = FakeExecutor::bound([("long", FakeJob::RunsUntilStopped)]);
+    let runner = Runner::builder().runner(config(&source, &executor)).build();
+    let shutdown = Shutdown::new();
+    let leave = async {
+        executor.running(1).await;
+        shutdown.raise(ShutdownLevel::Leave);
+    };
+    let (summary, ()) = tokio::join!(runner.run(&shutdown), leave);
+    assert_eq!(summary, RunSummary { failed: 1, ..RunSummary::default() });
+    assert_eq!(reason(source.report("1").outcome()), Some(FailureReason::RunnerInterrupted));
+    assert_eq!(executor.leftovers(), []);
+}
+
+#[tokio::test(start_paused = true)]
 async fn jobs_of_an_earlier_process_are_adopted_and_not_started_again() {
     let source = ScriptedSource::new("fake", []);
     let executor = FakeExecutor::new([]);
@@ -246,6 +263,56 @@ async fn the_lowest_free_slot_is_used() {
     assert_eq!(*slots.lock().unwrap(), [0, 0, 0]);
 }
 
+/// What the loop tells besides what happens within jobs.
+async fn told(runner: RunnerConfig) -> Vec<String> {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&told);
+    let events = EventSink::new(move |event| {
+        let text = match event {
+            Event::Asking { runner } => format!("asking {runner}"),
+            Event::Asked { runner } => format!("asked {runner}"),
+            Event::SourceFailed { runner, .. } => format!("failed {runner}"),
+            Event::Received { runner, job, name, project, queued } => {
+                format!("received {runner} {job} {name} {project} {queued:?}")
+            }
+            Event::Adopted { runner, job, name, project } => {
+                format!("adopted {runner} {job} {name} {project}")
+            }
+            _ => return,
+        };
+        sink.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    });
+    Runner::builder().runner(runner).events(events).build().run(&Shutdown::new()).await;
+    let told = told.lock().unwrap_or_else(PoisonError::into_inner);
+    told.clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_told_how_a_source_is_asked_and_what_it_gives() {
+    let mut job = JobSpec::new("1", "build");
+    job.project.id = 7;
+    job.queued = Some(Duration::from_secs(5));
+    let source = ScriptedSource::new("fake", [job]);
+    source.fail(1);
+    let told = told(config(&source, &FakeExecutor::new([]))).await;
+    let expected =
+        ["asking fake", "failed fake", "asking fake", "asked fake", "received fake 1 build 7 Some(5s)"];
+    assert_eq!(told[..5], expected);
+    assert_eq!(told[5..], ["asking fake", "asked fake"], "nothing more comes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_taken_over_is_told_once() {
+    let (source, executor) = (ScriptedSource::new("fake", []), FakeExecutor::new([]));
+    let mut job = JobSpec::new("1", "build");
+    job.project.id = 7;
+    executor.leave_behind(SavedLease { runner: "fake".into(), job: Arc::new(job), state: Secret::default() });
+    executor.fail_adoptions(2);
+    let told = told(config(&source, &executor)).await;
+    let adopted: Vec<_> = told.iter().filter(|text| text.starts_with("adopted")).collect();
+    assert_eq!(adopted, ["adopted fake 1 build 7"]);
+}
+
 /// A source of one job, whose end it cannot hear without a panic.
 #[derive(Debug, Default)]
 struct Panicking(std::sync::atomic::AtomicBool);
@@ -294,7 +361,7 @@ impl JobReport for PanickingReport {
     }
 
     #[expect(clippy::panic, reason = "it is the fault that is to be survived")]
-    async fn complete(&self, _: &JobOutcome, _: LogDigest) -> Result<Completion> {
+    async fn complete(&self, _: &JobOutcome, _: Option<LogDigest>) -> Result<Completion> {
         panic!("a fault of the source");
     }
 }

@@ -1,0 +1,151 @@
+//! Takes over the jobs of an earlier process, again and again where that does not work at once.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{task::JoinSet, time};
+use tokio_util::sync::CancellationToken;
+
+use super::{RunnerConfig, ShutdownLevel, job::Driver, slots::Credit};
+use crate::{ErrorKind, Event, JobHandle, Result};
+
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+
+/// How long a loop that takes no more jobs goes on trying. Then what is left is for a later process.
+const LAST_TRIES: Duration = Duration::from_mins(2);
+
+/// The adoption for one runner.
+#[derive(Debug)]
+struct Adoption {
+    driver: Arc<Driver>,
+    runner: Arc<RunnerConfig>,
+    /// What is not taken over yet; `None` while it could not be listed.
+    handles: Option<Vec<JobHandle>>,
+}
+
+/// The adoptions of a loop that did not work at once.
+#[derive(Debug, Default)]
+pub(super) struct Adoptions {
+    tasks: JoinSet<()>,
+    /// Triggered when the loop takes no more jobs.
+    last: CancellationToken,
+}
+
+impl Adoptions {
+    /// Takes over the jobs of an earlier process as far as that works now, and goes on in the background with the rest.
+    pub(super) async fn begin(&mut self, driver: &Arc<Driver>, runner: &Arc<RunnerConfig>) {
+        let (driver, runner) = (Arc::clone(driver), Arc::clone(runner));
+        let mut adoption = Adoption { driver: Arc::clone(&driver), runner, handles: None };
+        let is_done = tokio::select! {
+            biased;
+            () = driver.shutdown.reached(ShutdownLevel::Leave) => return,
+            is_done = adoption.try_all() => is_done,
+        };
+        if !is_done {
+            self.tasks.spawn(adoption.go_on(self.last.clone()));
+        }
+    }
+
+    /// Waits until everything is taken over, but no longer than it makes sense for a loop that takes no more jobs.
+    pub(super) async fn finish(mut self) {
+        self.last.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+impl Adoption {
+    async fn go_on(mut self, last: CancellationToken) {
+        let driver = Arc::clone(&self.driver);
+        let too_late = async {
+            last.cancelled().await;
+            time::sleep(LAST_TRIES).await;
+        };
+        tokio::select! {
+            biased;
+            () = driver.shutdown.reached(ShutdownLevel::Leave) => {}
+            () = self.try_until_done(&last) => {}
+            () = too_late => tracing::warn!("jobs of an earlier process are left to a later one"),
+        }
+    }
+
+    async fn try_until_done(&mut self, last: &CancellationToken) {
+        let (mut wait, mut is_last) = (FIRST_WAIT, false);
+        loop {
+            tokio::select! {
+                biased;
+                () = last.cancelled(), if !is_last => {
+                    (wait, is_last) = (FIRST_WAIT, true);
+                    continue;
+                }
+                () = time::sleep(wait) => {}
+            }
+            if self.try_all().await {
+                return;
+            }
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    /// Tries once what is left, and tells whether nothing is any more.
+    async fn try_all(&mut self) -> bool {
+        let name = &self.runner.name;
+        let handles = match self.handles.take() {
+            Some(handles) => handles,
+            None => match self.runner.executor.adoptable().await {
+                Ok(mut handles) => {
+                    handles.retain(|handle| handle.saved.as_ref().is_some_and(|saved| saved.runner == *name));
+                    self.driver.jobs.await_adoption(handles.len());
+                    handles
+                }
+                Err(error) => {
+                    tracing::warn!(runner = name, error = error.chain(), "cannot list jobs to adopt yet");
+                    return false;
+                }
+            },
+        };
+        let mut left = Vec::new();
+        for handle in handles {
+            match self.adopt(handle.clone()).await {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    tracing::warn!(runner = name, job = %handle.job, error = error.chain(), "cannot adopt a job");
+                }
+                Err(error) => {
+                    tracing::warn!(runner = name, job = %handle.job, error = error.chain(), "cannot adopt a job yet");
+                    left.push(handle);
+                    continue;
+                }
+            }
+            self.driver.jobs.note_adopted();
+        }
+        let is_done = left.is_empty();
+        self.handles = Some(left);
+        is_done
+    }
+
+    async fn adopt(&self, handle: JobHandle) -> Result<()> {
+        let (driver, runner) = (&self.driver, &self.runner);
+        // Its source may have handed it out again meanwhile, and then it runs here.
+        let Some(saved) = handle.saved.clone() else { return Ok(()) };
+        let Some(claim) = driver.jobs.claim(&handle.job) else { return Ok(()) };
+        let lease = match runner.source.resume(saved).await {
+            Ok(lease) => lease,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                tracing::info!(job = %handle.job, error = error.chain(), "a job of an earlier process is removed");
+                return runner.executor.discard(handle).await;
+            }
+            Err(error) => return Err(error),
+        };
+        let credit = Credit { slot: driver.slots.take_over(), _limit: None };
+        let (report, spec) = (Arc::clone(&lease.report), Arc::clone(&lease.job));
+        let job = runner.executor.adopt(handle, lease, driver.context(runner, &credit)).await?;
+        driver.events.send(Event::Adopted {
+            runner: runner.name.clone(),
+            job: spec.id.clone(),
+            name: spec.name.clone(),
+            project: spec.project.id,
+        });
+        driver.spawn_adopted(job, report, (credit, claim));
+        Ok(())
+    }
+}
