@@ -1,4 +1,4 @@
-//! Fakes for the traits of `runner-core`, and a conformance suite for each of them.
+//! Fakes for the traits of `runner-core`, a conformance suite for each of them, and a GitLab server for tests.
 //!
 //! A suite takes a *harness*: a few lines that make the thing to test. It runs one check for each promise of the
 //! trait's documentation and returns every promise that was broken:
@@ -12,6 +12,8 @@
 pub mod cache_suite;
 pub mod executor_suite;
 pub mod fake_executor;
+#[cfg(feature = "gitlab")]
+pub mod gitlab;
 pub mod memory_artifacts;
 pub mod recording_report;
 pub mod report_suite;

@@ -14,7 +14,7 @@ struct Arrows {
 }
 
 /// Adapters never see each other, and the core sees nobody.
-const ARROWS: [Arrows; 8] = [
+const ARROWS: [Arrows; 9] = [
     Arrows { name: "runner-core", product: &[], tests: &[] },
     Arrows { name: "runner-cache", product: &["runner-core"], tests: &["runner-testkit"] },
     Arrows { name: "runner-gitlab", product: &["runner-core"], tests: &["runner-testkit"] },
@@ -25,10 +25,12 @@ const ARROWS: [Arrows; 8] = [
         product: &["runner-core", "runner-cache", "runner-gitlab"],
         tests: &["runner-testkit"],
     },
+    Arrows { name: "runner-config", product: &["runner-core", "runner-k8s"], tests: &["runner-testkit"] },
     Arrows {
         name: "runner-bin",
         product: &[
             "runner-core",
+            "runner-config",
             "runner-agent",
             "runner-cache",
             "runner-gitlab",
