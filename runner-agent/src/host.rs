@@ -1,12 +1,21 @@
 //! Where processes of a job run: on this machine, or in another container of the pod.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use runner_core::{Result, Usage};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
+
+pub(crate) mod files;
+mod reader;
+
+pub(crate) use reader::HostReader;
 
 /// Starts processes and ends all of them.
 ///
@@ -41,11 +50,32 @@ pub trait Host: Send + Sync + fmt::Debug {
     /// Lets processes of this host read and change the files at `paths`, which the engine or another host made.
     async fn take_over(&self, paths: &[PathBuf]) -> Result<()>;
 
+    /// Does something with what is at `path`, with the rights of this host's processes. What there is to tell is the output
+    /// of the process that is returned, and how it went is its end: code 0, or the number of the system's error.
+    /// [`ProcessSignal::Kill`] ends it early; then its events stop without an end.
+    ///
+    /// # Errors
+    /// Where the host is gone, or not there yet: nobody waits for it here.
+    async fn files(&self, action: FileAction, path: &Path) -> Result<Process>;
+
     /// What the host's memory went through so far; `None` where it has no bound of its own.
     async fn memory(&self) -> Result<Option<MemoryUse>>;
 
     /// Kills every process at once and lets the host go. Repeating it is no error.
     async fn close(&self);
+}
+
+/// What [`Host::files`] does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileAction {
+    /// Tells what is there, and all about it but its content. A link is not followed.
+    Facts,
+    /// Tells the names in a folder, and what each is.
+    Entries,
+    /// Tells the content of a regular file. A link is not followed.
+    Content,
+    /// Removes all that is in a folder, as far as it may.
+    Clear,
 }
 
 /// What the memory of a [`Host`] went through.

@@ -8,7 +8,7 @@ use runner_core::{
 };
 use tokio::{
     sync::watch,
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -23,6 +23,10 @@ const PATIENCE: Duration = Duration::from_mins(15);
 /// What the clock cannot hold is this long.
 const A_YEAR: Duration = Duration::from_hours(24 * 365);
 
+/// How long a source that does not answer is asked to take the rest of the log and the end, where somebody else can go on
+/// with it.
+const REPORTING: Duration = Duration::from_mins(10);
+
 /// How long the end of a job may take to be said that its source aborted.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
@@ -35,6 +39,30 @@ pub(crate) struct JobRun {
     pub(crate) log: JobLog,
     pub(crate) reporter: Reporter,
     pub(crate) stop: StopSender,
+    /// Of the part of the log before the first byte of this run.
+    pub(crate) log_start: LogDigest,
+    /// Where somebody else says the end if this run cannot.
+    pub(crate) successor: Option<Successor>,
+}
+
+/// Somebody who says the end of a job where the run of it does not.
+pub(crate) struct Successor {
+    /// Whether this run is to leave an end like this one to it.
+    pub(crate) leaves: Box<dyn Fn(&JobOutcome) -> bool + Send + Sync>,
+    /// Hears the end as soon as it is known: this run may not live to report it.
+    pub(crate) hears: Box<dyn Fn(&JobEnd) + Send + Sync>,
+    /// Triggered where this run is to end soon.
+    pub(crate) hurry: CancellationToken,
+}
+
+impl Successor {
+    /// Waits until this run has had its time to report.
+    async fn is_due(&self) {
+        tokio::select! {
+            () = sleep(REPORTING) => {}
+            () = async { self.hurry.cancelled().await; sleep(LAST_WORD).await } => {}
+        }
+    }
 }
 
 impl JobRun {
@@ -45,7 +73,7 @@ impl JobRun {
         done: CancellationToken,
         end: watch::Sender<Option<JobEnd>>,
     ) {
-        let Self { job, engine, hosts, log, reporter, stop } = self;
+        let Self { job, engine, hosts, log, reporter, stop, log_start, successor } = self;
         let finished = CancellationToken::new();
         let done = done.drop_guard();
         let processes = hosts.clone();
@@ -65,9 +93,12 @@ impl JobRun {
                 Ok(end) => end,
                 Err(panicked) => lost(&panicked.to_string(), &log).await,
             };
-            let digest = log.finish().await;
+            let end = unreported(engine_end, log_start.followed_by(log.finish().await));
+            if let Some(successor) = &successor {
+                (successor.hears)(&end);
+            }
             finished.cancel();
-            (engine_end, digest)
+            end
         };
         let work = async {
             tokio::select! {
@@ -75,11 +106,35 @@ impl JobRun {
                 never = heed(&reporter, &stop, &job) => match never {},
             }
         };
-        let ((engine_end, digest), ()) = tokio::join!(work, reporter.run(&finished));
-        let EngineEnd { outcome, script_begun, phases } = engine_end;
-        let reported = report_end(&reporter, &job, &outcome, digest).await;
-        end.send_replace(Some(JobEnd { outcome, reported, script_begun, log: digest, phases }));
+        let due = async {
+            finished.cancelled().await;
+            match &successor {
+                Some(successor) => successor.is_due().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(due);
+        let sent = async {
+            tokio::select! {
+                () = reporter.run(&finished) => true,
+                () = &mut due => false,
+            }
+        };
+        let (mut ended, is_sent) = tokio::join!(work, sent);
+        let is_left = successor.as_ref().is_some_and(|successor| (successor.leaves)(&ended.outcome));
+        ended.reported = is_sent
+            && !is_left
+            && tokio::select! {
+                reported = report_end(&reporter, &job, &ended.outcome, ended.log) => reported,
+                () = &mut due => false,
+            };
+        end.send_replace(Some(ended));
     }
+}
+
+fn unreported(end: EngineEnd, log: LogDigest) -> JobEnd {
+    let EngineEnd { outcome, script_begun, phases } = end;
+    JobEnd { outcome, reported: false, script_begun, log: Some(log), phases }
 }
 
 async fn close(hosts: &[Arc<dyn Host>]) {
@@ -89,7 +144,12 @@ async fn close(hosts: &[Arc<dyn Host>]) {
 }
 
 /// Reports the end; tells whether nobody else needs to.
-async fn report_end(reporter: &Reporter, job: &JobSpec, outcome: &JobOutcome, log: LogDigest) -> bool {
+async fn report_end(
+    reporter: &Reporter,
+    job: &JobSpec,
+    outcome: &JobOutcome,
+    log: Option<LogDigest>,
+) -> bool {
     let is_aborted = *reporter.wishes().borrow() == WishAction::Abort;
     let reporting = reporter.complete(outcome, log);
     if is_aborted {
@@ -145,3 +205,6 @@ pub(crate) fn stop_for(wish: WishAction, job: &JobSpec) -> Option<Stop> {
         WishAction::Abort => Some(Stop::Abort),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ pub mod archive;
 pub mod engine;
 pub mod host;
 mod job_run;
+mod kept_log;
 pub mod local;
 pub mod pod;
 pub mod store;

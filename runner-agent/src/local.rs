@@ -1,18 +1,12 @@
 //! The local executor: each job in a directory of its own on this machine.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use runner_core::{
-    Error, ErrorKind, Executor, Finding, JobContext, JobHandle, JobId, JobLease, Result, RunningJob,
+    Error, ErrorKind, Executor, Finding, JobContext, JobHandle, JobLease, Result, RunningJob,
+    executor::JobTable,
 };
-use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
 use crate::{supervise::SupervisorProgram, workspace::Workspace};
@@ -70,56 +64,14 @@ pub struct LocalExecutor {
 #[derive(Debug)]
 struct Shared {
     config: LocalConfig,
-    jobs: Jobs,
+    jobs: JobTable<LocalJob>,
     tasks: TaskTracker,
-}
-
-/// The jobs that were started and not cleaned up.
-#[derive(Default)]
-struct Jobs(Mutex<HashMap<JobId, Slot>>);
-
-/// Filled by the first start that succeeds.
-type Slot = Arc<OnceCell<Arc<LocalJob>>>;
-
-impl Jobs {
-    fn lock(&self) -> MutexGuard<'_, HashMap<JobId, Slot>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn slot(&self, id: &JobId) -> Slot {
-        Arc::clone(self.lock().entry(id.clone()).or_default())
-    }
-
-    /// Forgets a slot that was not filled and that nobody else is about to fill.
-    fn forget_empty(&self, id: &JobId, slot: &Slot) {
-        let mut jobs = self.lock();
-        let is_mine = jobs.get(id).is_some_and(|found| Arc::ptr_eq(found, slot));
-        // One holder is the table and one is the caller.
-        if is_mine && slot.get().is_none() && Arc::strong_count(slot) <= 2 {
-            jobs.remove(id);
-        }
-    }
-
-    /// Forgets a job that was cleaned up.
-    fn forget(&self, job: &LocalJob) {
-        let mut jobs = self.lock();
-        let found = jobs.get(&job.id).and_then(|slot| slot.get());
-        if found.is_some_and(|found| std::ptr::eq(&raw const **found, job)) {
-            jobs.remove(&job.id);
-        }
-    }
-}
-
-impl fmt::Debug for Jobs {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_list().entries(self.lock().keys()).finish()
-    }
 }
 
 impl LocalExecutor {
     /// An executor that does as `config` says.
     pub fn new(config: LocalConfig) -> Arc<Self> {
-        let shared = Shared { config, jobs: Jobs::default(), tasks: TaskTracker::new() };
+        let shared = Shared { config, jobs: JobTable::default(), tasks: TaskTracker::new() };
         Arc::new(Self { shared: Arc::new(shared) })
     }
 }
@@ -132,20 +84,9 @@ impl Executor for LocalExecutor {
 
     async fn start(&self, lease: JobLease, context: JobContext) -> Result<Arc<dyn RunningJob>> {
         let (shared, id) = (Arc::clone(&self.shared), lease.job.id.clone());
-        // A task of its own, so that a job that was accepted is started even if the caller goes away.
-        let started = self.shared.tasks.spawn(async move {
-            let slot = shared.jobs.slot(&id);
-            let started =
-                slot.get_or_try_init(|| Box::pin(start::start(&shared, lease, context))).await.cloned();
-            if started.is_err() {
-                shared.jobs.forget_empty(&id, &slot);
-            }
-            started
-        });
-        match started.await {
-            Ok(started) => Ok(started? as Arc<dyn RunningJob>),
-            Err(panicked) => Err(Error::new(ErrorKind::Internal, "start the job").because(panicked)),
-        }
+        let start = async move { start::start(&shared, lease, context).await };
+        let Shared { jobs, tasks, .. } = &*self.shared;
+        Ok(jobs.find_or_start(tasks, (id, "start the job"), start).await? as Arc<dyn RunningJob>)
     }
 
     /// None: no job outlives the process that started it. Its directory may, where that was killed: it is removed.

@@ -15,6 +15,7 @@ mod helper;
 mod output;
 mod paths;
 mod report;
+mod reporting;
 mod services;
 
 /// Does what `command` says, as a container of a pod: `helper`, `await`, `channel` or `build`. `None` where it is none of these.

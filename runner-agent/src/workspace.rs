@@ -16,7 +16,7 @@ use tokio::task::spawn_blocking;
 use crate::engine::Places;
 
 mod name;
-mod removal;
+pub(crate) mod removal;
 mod sweep;
 
 pub use name::clean_name;

@@ -6,11 +6,14 @@
 //! than unpacking beside the work tree, which would double the space and the number of files made. Where an entry is
 //! damaged, cut short or empty, or where it would not fit, the work tree therefore stays as it was.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use runner_core::{Error, ErrorKind, Location, ReadGrant, Result, WriteGrant, cache::Object};
 
-use crate::{blocking, io_error};
+use crate::{blocking, io_error, reader::TreeReader};
 
 mod read;
 mod seal;
@@ -35,7 +38,7 @@ pub struct Summary {
     pub left_out: u64,
 }
 
-/// Writes `files`, paths relative to `root`, as the entry of `grant`. It becomes readable when the backend publishes it;
+/// Writes `files`, paths relative to `root` and read by `reader`, as the entry of `grant`. It becomes readable when the backend publishes it;
 /// after an error the caller aborts the grant.
 ///
 /// Symbolic links are stored as links; a folder is stored without what is in it.
@@ -46,14 +49,19 @@ pub struct Summary {
 /// # Errors
 /// Where a file cannot be read ([`ErrorKind::Unauthorized`] and others, with its name), or the store is full
 /// ([`ErrorKind::Exhausted`]).
-pub async fn save(grant: &WriteGrant, root: &Path, files: Vec<PathBuf>) -> Result<Summary> {
+pub async fn save(
+    grant: &WriteGrant,
+    root: &Path,
+    files: Vec<PathBuf>,
+    reader: Arc<dyn TreeReader>,
+) -> Result<Summary> {
     let mut half = Half(Some(place_of(&grant.objects)?));
     let (place, root) = (place_of(&grant.objects)?, root.to_owned());
     let saved = blocking::run(move |interrupt| {
         let failed = |cause| io_error("save the cache", cause);
         let output = fs_err::File::create(&place).map_err(failed)?;
         let mut half = Half(Some(place));
-        let saved = write::write(output, &root, &files, interrupt).map_err(failed)?;
+        let saved = write::write(output, &root, &files, &*reader, interrupt).map_err(failed)?;
         half.keep();
         Ok(saved)
     })

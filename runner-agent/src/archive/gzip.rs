@@ -5,7 +5,7 @@
 
 use std::{
     io::{self, BufRead, Write},
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
@@ -17,7 +17,7 @@ use runner_cache::{
 
 use super::{
     Level,
-    pack::{copy, regular_files},
+    pack::{Tree, copy},
 };
 
 /// The longest path that Linux knows.
@@ -25,20 +25,19 @@ const LONGEST: usize = 4096;
 
 pub(super) fn write(
     output: &mut impl Write,
-    folder: &Path,
-    files: &[PathBuf],
+    tree: Tree<'_>,
     level: Level,
     interrupt: &Interrupt,
 ) -> io::Result<()> {
-    for file in regular_files(folder, files) {
+    for file in tree.regular_files() {
         let (path, found) = file?;
         let name = path.file_name().unwrap_or_default();
         let mut member = GzBuilder::new()
             .filename(encode(name.as_bytes()))
             .comment(encode(path.as_os_str().as_bytes()))
-            .mtime(u32::try_from(found.mtime()).unwrap_or(0))
+            .mtime(u32::try_from(found.modified.0).unwrap_or(0))
             .write(&mut *output, Compression::new(level.deflate()));
-        copy(fs_err::File::open(folder.join(path))?, found.len(), &mut member, interrupt)?;
+        copy(tree.content(path)?, found.size, &mut member, interrupt)?;
         member.finish()?;
     }
     Ok(())

@@ -9,6 +9,7 @@ use std::{
 use runner_cache::{
     blocking::{self, Interrupt},
     io_error,
+    reader::{Facts, Kind, TreeReader},
 };
 use runner_core::{Result, artifact::ByteStream, job::ArtifactFormat};
 
@@ -17,7 +18,7 @@ use super::{Level, body::Body, gzip, raw, zip};
 const BUFFER: usize = 128 * 1024;
 
 /// What to pack.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Packed {
     /// The folder that `files` are relative to.
     pub folder: PathBuf,
@@ -27,6 +28,8 @@ pub struct Packed {
     pub format: ArtifactFormat,
     /// How hard to compress.
     pub level: Level,
+    /// What reads them.
+    pub reader: Arc<dyn TreeReader>,
 }
 
 /// Why a stream that [`pack`] gave ended early. Known when the stream has failed.
@@ -64,11 +67,12 @@ pub fn pack(what: Packed) -> (ByteStream, Fault) {
     let fault = Fault::default();
     let keeper = fault.clone();
     let body = Body::new(move |sink, interrupt| {
-        let Packed { folder, files, format, level } = what;
+        let Packed { folder, files, format, level, reader } = what;
+        let tree = Tree { folder: &folder, files: &files, reader: &*reader };
         let packed = match format {
-            ArtifactFormat::Zip => zip::write(sink, &folder, &files, level, interrupt),
-            ArtifactFormat::Gzip => gzip::write(sink, &folder, &files, level, interrupt),
-            ArtifactFormat::Raw => raw::write(sink, &folder, &files, interrupt),
+            ArtifactFormat::Zip => zip::write(sink, tree, level, interrupt),
+            ArtifactFormat::Gzip => gzip::write(sink, tree, level, interrupt),
+            ArtifactFormat::Raw => raw::write(sink, tree, interrupt),
         };
         packed.map_err(|cause| keeper.keep(cause))
     });
@@ -79,10 +83,15 @@ pub fn pack(what: Packed) -> (ByteStream, Fault) {
 ///
 /// # Errors
 /// Where one cannot be looked at.
-pub async fn only_regular(folder: &Path, files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
+pub async fn only_regular(
+    folder: &Path,
+    files: Vec<PathBuf>,
+    reader: Arc<dyn TreeReader>,
+) -> Result<Vec<PathBuf>> {
     let folder = folder.to_owned();
     blocking::run(move |_| {
-        let found = regular_files(&folder, &files).map(|file| file.map(|(path, _)| path.to_owned()));
+        let tree = Tree { folder: &folder, files: &files, reader: &*reader };
+        let found = tree.regular_files().map(|file| file.map(|(path, _)| path.to_owned()));
         found.collect::<io::Result<_>>().map_err(|cause| io_error("look at the files", cause))
     })
     .await
@@ -110,15 +119,34 @@ pub(super) fn copy(
     }
 }
 
-/// The regular files among `files`, with their size.
-pub(super) fn regular_files<'a>(
-    folder: &'a Path,
-    files: &'a [PathBuf],
-) -> impl Iterator<Item = io::Result<(&'a Path, std::fs::Metadata)>> {
-    files.iter().filter_map(|path| match fs_err::symlink_metadata(folder.join(path)) {
-        Ok(found) if found.is_file() => Some(Ok((path.as_path(), found))),
-        Ok(_) => None,
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
-        Err(cause) => Some(Err(cause)),
-    })
+/// Files, and what reads them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tree<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) files: &'a [PathBuf],
+    pub(super) reader: &'a dyn TreeReader,
+}
+
+impl<'a> Tree<'a> {
+    /// What is at `path`; `None` where nothing is any more.
+    pub(super) fn facts(&self, path: &Path) -> io::Result<Option<Facts>> {
+        match self.reader.facts(&self.folder.join(path)) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    /// The content of a file.
+    pub(super) fn content(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
+        self.reader.content(&self.folder.join(path))
+    }
+
+    /// Those of the files that are files themselves.
+    pub(super) fn regular_files(self) -> impl Iterator<Item = io::Result<(&'a Path, Facts)>> {
+        self.files.iter().filter_map(move |path| match self.facts(path) {
+            Ok(Some(found)) if found.kind == Kind::File => Some(Ok((path.as_path(), found))),
+            Ok(_) => None,
+            Err(cause) => Some(Err(cause)),
+        })
+    }
 }

@@ -1,24 +1,16 @@
 //! One file as it is.
 
-use std::{
-    io::{self, Write},
-    path::{Path, PathBuf},
-};
+use std::io::{self, Write};
 
 use runner_cache::blocking::Interrupt;
 
-use super::pack::{copy, regular_files};
+use super::pack::{Tree, copy};
 
-pub(super) fn write(
-    output: &mut impl Write,
-    folder: &Path,
-    files: &[PathBuf],
-    interrupt: &Interrupt,
-) -> io::Result<()> {
-    let found = regular_files(folder, files).collect::<io::Result<Vec<_>>>()?;
+pub(super) fn write(output: &mut impl Write, tree: Tree<'_>, interrupt: &Interrupt) -> io::Result<()> {
+    let found = tree.regular_files().collect::<io::Result<Vec<_>>>()?;
     match found.as_slice() {
         [] => Ok(()),
-        [(path, found)] => copy(fs_err::File::open(folder.join(path))?, found.len(), output, interrupt),
+        [(path, found)] => copy(tree.content(path)?, found.size, output, interrupt),
         _ => {
             let message = format!("{} files match, but only one can be sent as it is", found.len());
             Err(io::Error::new(io::ErrorKind::InvalidInput, message))

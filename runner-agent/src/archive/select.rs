@@ -5,16 +5,19 @@ use std::{
     fmt, io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use async_trait::async_trait;
-use runner_cache::{blocking, io_error};
+use runner_cache::{blocking, io_error, reader::TreeReader};
 use runner_core::Result;
 
 use super::pattern::{Pattern, PatternError};
 
+mod listing;
 mod walk;
 
+use listing::Listing;
 use walk::Walk;
 
 /// What git is asked for `untracked`, in the work tree: as GitLab Runner does, so files that `.gitignore` names are
@@ -24,7 +27,7 @@ pub const UNTRACKED: [&str; 3] = ["ls-files", "--others", "-z"];
 /// Tells which files git does not track.
 #[async_trait]
 pub trait Untracked: Send + Sync + fmt::Debug {
-    /// The output of git with [`UNTRACKED`] as arguments, in the work tree.
+    /// The output of git with [`UNTRACKED`] as arguments, in the work tree, with the warnings that stand before it.
     ///
     /// # Errors
     /// Where git cannot be asked. Then there is a warning, and nothing counts as untracked.
@@ -38,7 +41,7 @@ pub struct Wanted {
     pub paths: Vec<String>,
     /// Patterns of what to leave out. A folder that matches is left out itself; what is in it is not.
     pub exclude: Vec<String>,
-    /// Also these, as git lists them with [`UNTRACKED`].
+    /// Also these, as git lists them with [`UNTRACKED`], and what is in folders that it could not look into.
     pub untracked: Option<Vec<u8>>,
 }
 
@@ -71,7 +74,7 @@ impl Notice {
     }
 }
 
-/// Finds the files below `folder` that are wanted.
+/// Finds the files below `folder` that are wanted, as `reader` sees them.
 ///
 /// As GitLab Runner does, it takes hidden files, and `.git` where a pattern matches it.
 ///
@@ -80,18 +83,18 @@ impl Notice {
 ///
 /// # Errors
 /// Where `folder` itself cannot be read. Everything else is a [`Notice`].
-pub async fn select(folder: &Path, wanted: Wanted) -> Result<Selection> {
+pub async fn select(folder: &Path, wanted: Wanted, reader: Arc<dyn TreeReader>) -> Result<Selection> {
     let folder = folder.to_owned();
     blocking::run(move |interrupt| {
         let failed = |cause| io_error("look for files", cause);
         let real = fs_err::canonicalize(&folder).map_err(failed)?;
-        let mut search = Search::new(Walk::new(&folder, &real, interrupt));
+        let mut search = Search::new(Walk::new((&folder, &real), &*reader, interrupt));
         search.read_excludes(&wanted.exclude);
         for text in &wanted.paths {
             search.take_pattern(text).map_err(failed)?;
         }
         if let Some(listed) = &wanted.untracked {
-            search.take_untracked(listed);
+            search.take_untracked(&Listing::read(listed)).map_err(failed)?;
         }
         Ok(search.finish())
     })
@@ -137,9 +140,7 @@ impl<'a> Search<'a> {
         for alternative in pattern.alternatives() {
             is_outside |= !self.walk.find(alternative, &mut found)?;
         }
-        self.notices.extend(
-            self.walk.unreadable.drain(..).map(|what| Notice::warning(format!("{what}: it is left out"))),
-        );
+        self.note_unreadable();
         found.retain(|path| !self.is_excluded(path));
         sort(&mut found);
         self.notices.push(match found.len() {
@@ -154,19 +155,30 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    fn take_untracked(&mut self, listed: &[u8]) {
-        let names = listed.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    fn take_untracked(&mut self, listing: &Listing<'_>) -> io::Result<()> {
+        let names = listing.names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
         // A repository within the work tree is listed as a folder, by a slash at its end.
         let paths = names
             .map(|name| PathBuf::from(std::ffi::OsStr::from_bytes(name.strip_suffix(b"/").unwrap_or(name))));
-        let mut found: Vec<_> =
-            paths.filter(|path| self.walk.folder.join(path).symlink_metadata().is_ok()).collect();
+        let mut found: Vec<_> = paths.filter(|path| self.walk.kind(path).is_some()).collect();
+        for folder in &listing.closed {
+            if self.walk.follow(folder, false)? {
+                self.walk.take(folder.clone(), None, &mut found)?;
+            }
+        }
+        self.note_unreadable();
         found.retain(|path| !self.is_excluded(path));
         self.notices.push(match found.len() {
             0 => Notice::warning("untracked: no files".into()),
             count => Notice::note(format!("untracked: found {count} files")),
         });
         self.files.append(&mut found);
+        Ok(())
+    }
+
+    fn note_unreadable(&mut self) {
+        let unreadable = self.walk.unreadable.drain(..);
+        self.notices.extend(unreadable.map(|what| Notice::warning(format!("{what}: it is left out"))));
     }
 
     fn is_excluded(&mut self, path: &Path) -> bool {

@@ -1,20 +1,26 @@
 //! A zip archive, written as a stream.
 
 use std::{
-    fs::Metadata,
     io::{self, Write},
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
-    path::{Path, PathBuf},
+    os::unix::ffi::OsStrExt,
+    path::Path,
 };
 
-use runner_cache::blocking::Interrupt;
+use runner_cache::{
+    blocking::Interrupt,
+    reader::{Facts, Kind},
+};
 use zip::{
     CompressionMethod, ZipWriter,
     result::ZipError,
     write::{FullFileOptions, StreamWriter},
 };
 
-use super::{Level, clock::dos_time, pack::copy};
+use super::{
+    Level,
+    clock::dos_time,
+    pack::{Tree, copy},
+};
 
 /// From here on sizes take the 64-bit form; with room for what deflate adds to what it cannot compress.
 const LARGE: u64 = 0xF000_0000;
@@ -25,14 +31,13 @@ const DOS_FOLDER: u32 = 0x10;
 
 pub(super) fn write(
     output: &mut impl Write,
-    folder: &Path,
-    files: &[PathBuf],
+    tree: Tree<'_>,
     level: Level,
     interrupt: &Interrupt,
 ) -> io::Result<()> {
     let output = Quiet { output, has_failed: false };
-    let mut packer = Packer { zip: ZipWriter::new_stream(output), folder, level, interrupt };
-    for path in files {
+    let mut packer = Packer { zip: ZipWriter::new_stream(output), tree, level, interrupt };
+    for path in tree.files {
         packer.add(path)?;
     }
     packer.zip.finish().map_err(into_io)?.into_inner().flush()
@@ -76,7 +81,7 @@ impl<W: Write> Write for Quiet<W> {
 
 struct Packer<'a, W: Write> {
     zip: ZipWriter<StreamWriter<W>>,
-    folder: &'a Path,
+    tree: Tree<'a>,
     level: Level,
     interrupt: &'a Interrupt,
 }
@@ -84,47 +89,44 @@ struct Packer<'a, W: Write> {
 impl<W: Write> Packer<'_, W> {
     fn add(&mut self, path: &Path) -> io::Result<()> {
         self.interrupt.check()?;
-        let place = self.folder.join(path);
-        let found = match fs_err::symlink_metadata(&place) {
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
-            found => found?,
-        };
+        let Some(found) = self.tree.facts(path)? else { return Ok(()) };
         let name = path.as_os_str().as_bytes();
-        let kind = found.file_type();
-        if kind.is_symlink() {
-            let options = stored(&found)?.external_attributes((LINK | 0o777) << 16);
-            self.start(name, options)?;
-            self.zip.write_all(fs_err::read_link(&place)?.as_os_str().as_bytes())
-        } else if kind.is_dir() {
-            let name = [name, b"/"].concat();
-            // Without the bits for "folder", which would have the writer go back in the stream; the slash says it.
-            let options = stored(&found)?.external_attributes(mode(&found, 0) | DOS_FOLDER);
-            self.start(&name, options)
-        } else if kind.is_file() {
-            self.file(name, &place, &found)
-        } else {
-            Ok(())
+        match found.kind {
+            Kind::Link => {
+                let options = stored(&found)?.external_attributes((LINK | 0o777) << 16);
+                self.start(name, options)?;
+                self.zip.write_all(&found.target)
+            }
+            Kind::Folder => {
+                let name = [name, b"/"].concat();
+                // Without the bits for "folder", which would have the writer go back in the stream; the slash says it.
+                let options = stored(&found)?.external_attributes((found.mode << 16) | DOS_FOLDER);
+                self.start(&name, options)
+            }
+            Kind::File => self.file(path, &found),
+            Kind::Other => Ok(()),
         }
     }
 
-    fn file(&mut self, name: &[u8], place: &Path, found: &Metadata) -> io::Result<()> {
-        let file = match fs_err::File::open(place) {
+    fn file(&mut self, path: &Path, found: &Facts) -> io::Result<()> {
+        let content = match self.tree.content(path) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
-            file => file?,
+            content => content?,
         };
-        let options = stored(found)?.external_attributes(mode(found, FILE)).large_file(found.len() >= LARGE);
+        let options =
+            stored(found)?.external_attributes((FILE | found.mode) << 16).large_file(found.size >= LARGE);
         let level = self.level.deflate();
         self.start(
-            name,
+            path.as_os_str().as_bytes(),
             match level {
                 0 => options,
-                _ if found.len() == 0 => options,
+                _ if found.size == 0 => options,
                 level => options
                     .compression_method(CompressionMethod::Deflated)
                     .compression_level(Some(i64::from(level))),
             },
         )?;
-        copy(file, found.len(), &mut self.zip, self.interrupt)
+        copy(content, found.size, &mut self.zip, self.interrupt)
     }
 
     fn start(&mut self, name: &[u8], options: FullFileOptions<'_, '_>) -> io::Result<()> {
@@ -132,16 +134,12 @@ impl<W: Write> Packer<'_, W> {
     }
 }
 
-fn mode(found: &Metadata, kind: u32) -> u32 {
-    (kind | (found.mode() & 0o777)) << 16
-}
-
-fn stored(found: &Metadata) -> io::Result<FullFileOptions<'static, 'static>> {
+fn stored(found: &Facts) -> io::Result<FullFileOptions<'static, 'static>> {
     let options = FullFileOptions::default()
         .compression_method(CompressionMethod::Stored)
         .system(zip::System::Unix)
-        .last_modified_time(dos_time(found.mtime()));
-    match u32::try_from(found.mtime()) {
+        .last_modified_time(dos_time(found.modified.0));
+    match u32::try_from(found.modified.0) {
         Ok(seconds) => options.with_extended_timestamp(Some(seconds), None, None).map_err(into_io),
         Err(_) => Ok(options),
     }
@@ -156,6 +154,10 @@ fn into_io(error: ZipError) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
+    use runner_cache::reader::OwnFiles;
+
     use super::*;
 
     /// An output whose reader has gone.
@@ -178,7 +180,8 @@ mod tests {
         fs_err::write(folder.path().join("file"), "content").unwrap();
         let mut output = Broken(0);
         let files = [PathBuf::from("file")];
-        let error = write(&mut output, folder.path(), &files, Level::default(), &Interrupt::default());
+        let tree = Tree { folder: folder.path(), files: &files, reader: &OwnFiles };
+        let error = write(&mut output, tree, Level::default(), &Interrupt::default());
         assert_eq!(error.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
         // Another one would be complained about where people read.
         assert_eq!(output.0, 1);

@@ -1,6 +1,6 @@
 //! Sends what a job keeps, and fetches what it gets of earlier jobs.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use runner_core::{
     ArtifactStore, ArtifactUpload, Error, ErrorKind, Result,
@@ -122,7 +122,7 @@ async fn upload_one(spec: &ArtifactSpec, store: &dyn ArtifactStore, place: &Work
     place.log.line(&format!("Uploading {what}…")).await;
     let mut files = place.select(&spec.paths, &spec.exclude, spec.untracked).await?;
     if spec.format != ArtifactFormat::Zip {
-        files = only_regular(place.project, files).await?;
+        files = only_regular(place.project, files, Arc::clone(&place.reader)).await?;
     }
     if files.is_empty() {
         let verb = if spec.kind == "archive" { "are" } else { "is" };
@@ -135,8 +135,13 @@ async fn upload_one(spec: &ArtifactSpec, store: &dyn ArtifactStore, place: &Work
         format: spec.format,
         expire_in: spec.expire_in,
     };
-    let packed =
-        Packed { folder: place.project.to_owned(), files, format: spec.format, level: level(place).await };
+    let packed = Packed {
+        folder: place.project.to_owned(),
+        files,
+        format: spec.format,
+        level: level(place).await,
+        reader: Arc::clone(&place.reader),
+    };
     send(&artifact, &packed, store, place).await?;
     place.log.line(&format!("Uploaded {}", artifact.filename)).await;
     Ok(())

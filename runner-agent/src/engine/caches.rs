@@ -1,6 +1,6 @@
 //! Restores and saves the caches of a job. What goes wrong here costs a cache and a line in the log, never the job.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use runner_core::{
     CacheBackend, CacheScope, Error, ReadGrant, Result,
@@ -154,7 +154,7 @@ async fn save_one(spec: &CacheSpec, key: &str, caches: Caches<'_>, place: &Workp
 
 async fn pack(key: &str, files: Vec<PathBuf>, caches: Caches<'_>, place: &Workplace<'_>) -> Result<()> {
     let grant = caches.backend.begin(caches.scope, key).await?;
-    let saved = match runner_cache::save(&grant, place.project, files).await {
+    let saved = match runner_cache::save(&grant, place.project, files, Arc::clone(&place.reader)).await {
         Ok(saved) => caches.backend.publish(&grant).await.map(|()| saved),
         Err(error) => Err(error),
     };

@@ -2,12 +2,13 @@
 
 use std::{
     io,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
 use fs_err::{self as fs, os::unix::fs::OpenOptionsExt};
 use runner_core::{Error, ErrorKind, Result};
+
+pub(crate) use crate::workspace::removal::remove;
 
 /// Does `work` where it may block. `operation` completes "failed to …".
 pub(crate) async fn blocking<T: Send + 'static>(
@@ -35,16 +36,6 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     remove(path)?;
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     io::Write::write_all(&mut file, content)
-}
-
-/// Removes what is at `path`, if anything is; links are not followed.
-pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    let metadata = match fs::symlink_metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if is_absent(&error) => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    if metadata.is_dir() { remove_tree(path) } else { fs::remove_file(path) }
 }
 
 /// Removes everything in the directory at `path`, and makes it where it is missing.
@@ -95,27 +86,14 @@ impl Ground {
     }
 }
 
-/// Removes a tree, also where directories in it are not writable, as Go's module cache makes them.
-fn remove_tree(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            for entry in walkdir::WalkDir::new(path).into_iter().filter_map(Result::ok) {
-                if entry.file_type().is_dir() {
-                    fs::set_permissions(entry.path(), PermissionsExt::from_mode(0o700))?;
-                }
-            }
-            fs::remove_dir_all(path)
-        }
-        done => done,
-    }
-}
-
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use runner_cache::reader::{OwnFiles, TreeReader, WithDeputy};
 use runner_core::{Error, ErrorKind, FailureReason, JobEvent, Phase, Result as CoreResult, executor::Stop};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -19,6 +20,7 @@ use super::{
     untracked::UntrackedFiles,
     workplace::Workplace,
 };
+use crate::host::{FileAction, HostReader, ProcessEvent};
 
 /// How long saving caches and uploading artifacts may take together, if the job's own time leaves less.
 const AFTERWARDS: Duration = Duration::from_mins(10);
@@ -209,10 +211,17 @@ fn workplace<'a>(
 ) -> Workplace<'a> {
     Workplace {
         project: &engine.places.project,
+        reader: reader(engine),
         variables: environment.variables(),
         untracked,
         log: &engine.log,
     }
+}
+
+/// Reads the work tree, and has the build host read what only its user may.
+fn reader(engine: &Engine) -> Arc<dyn TreeReader> {
+    let deputy = Arc::new(HostReader::new(Arc::clone(&engine.build)));
+    Arc::new(WithDeputy { own: Arc::new(OwnFiles), deputy })
 }
 
 /// A failure of the store of artifacts.
@@ -249,8 +258,24 @@ pub(crate) async fn clean_up(engine: &Engine, course: &mut Course) {
 async fn clear_temporary(engine: &Engine, course: &Course) -> CoreResult<()> {
     // Without it nothing was made.
     let Some(ground) = course.ground.clone() else { return Ok(()) };
-    let temporary = engine.places.temporary.clone();
-    files::blocking("remove the job's file variables", move || ground.clear(&temporary)).await
+    let clear = || {
+        let (ground, temporary) = (ground.clone(), engine.places.temporary.clone());
+        files::blocking("remove the job's file variables", move || ground.clear(&temporary))
+    };
+    match clear().await {
+        // What the job itself put there may be for its user alone to remove.
+        Err(error) if error.kind() == ErrorKind::Unauthorized => {
+            drop(timeout(AFTER_KILL, clear_as_job(engine)).await);
+            clear().await
+        }
+        cleared => cleared,
+    }
+}
+
+/// Removes what the user of the job may remove. What is left shows in what is tried next.
+async fn clear_as_job(engine: &Engine) {
+    let Ok(mut work) = engine.build.files(FileAction::Clear, &engine.places.temporary).await else { return };
+    while let Some(ProcessEvent::Output(_)) = work.next().await {}
 }
 
 async fn begin_cleanup(engine: &Engine, course: &mut Course) {

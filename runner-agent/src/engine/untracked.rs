@@ -61,7 +61,7 @@ impl<'a> UntrackedFiles<'a> {
 impl Untracked for UntrackedFiles<'_> {
     async fn untracked(&self) -> Result<Vec<u8>> {
         match self.list().await {
-            Ok((Exit::Code(0), list)) if list.len() < LIST_SIZE => Ok(without_warnings(list)),
+            Ok((Exit::Code(0), list)) if list.len() < LIST_SIZE => Ok(list),
             Ok((Exit::Code(0), _)) => Err(Error::new(ErrorKind::Exhausted, OPERATION)),
             Ok((exit, text)) => {
                 let text = String::from_utf8_lossy(&text);
@@ -73,29 +73,5 @@ impl Untracked for UntrackedFiles<'_> {
             }
             Err(Obstacle::Halted(_)) => Err(Error::new(ErrorKind::Cancelled, OPERATION)),
         }
-    }
-}
-
-/// Git looks at everything before it lists anything: what it warns of, such as folders that it may not read, stands
-/// before the list.
-fn without_warnings(list: Vec<u8>) -> Vec<u8> {
-    let mut rest = list.as_slice();
-    while rest.starts_with(b"warning: ") {
-        let Some(line_end) = rest.iter().position(|&byte| byte == b'\n') else { break };
-        rest = rest.get(line_end + 1..).unwrap_or_default();
-    }
-    if rest.len() == list.len() { list } else { rest.to_vec() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn warnings_are_no_files() {
-        let check = |list: &[u8], expected: &[u8]| assert_eq!(without_warnings(list.to_vec()), expected);
-        check(b"warning: could not open x\nwarning: y\na\0b\0", b"a\0b\0");
-        check(b"a\0warning: b\n\0", b"a\0warning: b\n\0");
-        check(b"", b"");
     }
 }

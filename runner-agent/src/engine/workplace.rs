@@ -1,17 +1,23 @@
 //! What caches and artifacts need to know of a job.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
+use runner_cache::reader::TreeReader;
 use runner_core::{Result, job::Variables, log::JobLog};
 
 use super::{colour, files};
 use crate::archive::{Untracked, Wanted, select};
 
 /// The work tree of a job, and where to speak of it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Workplace<'a> {
     /// The work tree; patterns are relative to it.
     pub(crate) project: &'a Path,
+    /// What reads its files.
+    pub(crate) reader: Arc<dyn TreeReader>,
     /// The job's variables, for names, keys and patterns.
     pub(crate) variables: &'a Variables,
     /// Tells what git does not track.
@@ -49,7 +55,7 @@ impl Workplace<'_> {
                 }
             }
         }
-        let selection = match select(self.project, wanted).await {
+        let selection = match select(self.project, wanted, Arc::clone(&self.reader)).await {
             Ok(selection) => selection,
             Err(error) if !self.has_work_tree().await => {
                 self.warn(&format!("the work tree is gone: failed to {}", error.chain())).await;

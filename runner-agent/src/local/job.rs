@@ -59,7 +59,7 @@ impl RunningJob for LocalJob {
             self.workspace.remove().await?;
         }
         if let Some(shared) = self.shared.upgrade() {
-            shared.jobs.forget(self);
+            shared.jobs.forget(&self.id, self);
         }
         Ok(())
     }

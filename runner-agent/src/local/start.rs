@@ -4,7 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use runner_core::{
     CacheScope, Error, ErrorKind, JobContext, JobLease, JobSpec, Result,
-    log::{JobLog, LogSpool, Masks, MemorySpool},
+    log::{JobLog, LogSpool, Masks},
+    outcome::LogDigest,
     report::{Reporter, accept},
 };
 use tokio::{sync::watch, task::JoinError};
@@ -15,13 +16,10 @@ use crate::{
     engine::{Engine, EngineSettings, stop_channel},
     host::Host,
     job_run::{JobRun, stop_for},
+    kept_log,
     supervise::SupervisedHost,
     workspace::{HOME_DIRECTORY, Workspace},
 };
-
-/// Logs up to this size are kept whole, so that a source may ask for all of it again; longer ones wait at this size
-/// until the source has taken what came before.
-const KEPT_LOG: u64 = 16 << 20;
 
 /// Starts a job. Where that fails nothing is left of it.
 pub(super) async fn start(
@@ -81,11 +79,7 @@ async fn prepare(
     if let Some(how) = stop_for(wish.action, &lease.job) {
         stop.stop(how);
     }
-    let spool: Arc<dyn LogSpool> = Arc::new(if context.log.size <= KEPT_LOG {
-        MemorySpool::new()
-    } else {
-        MemorySpool::bounded(usize::try_from(KEPT_LOG).unwrap_or(usize::MAX))
-    });
+    let spool: Arc<dyn LogSpool> = Arc::new(kept_log::spool(context.log.size));
     let sections = lease.job.features.sections;
     let log = JobLog::new(&context.log, Masks::of_job(&lease.job), sections, Arc::clone(&spool));
     let reporter = Reporter::new(Arc::clone(&lease.report), Arc::clone(&spool), context.log.interval);
@@ -105,7 +99,17 @@ async fn prepare(
         stop: stop_receiver,
     };
     let hosts = vec![host as Arc<dyn Host>];
-    Ok((JobRun { engine, hosts, log, reporter, stop, job: lease.job }, spool))
+    let run = JobRun {
+        engine,
+        hosts,
+        log,
+        reporter,
+        stop,
+        job: lease.job,
+        log_start: LogDigest::default(),
+        successor: None,
+    };
+    Ok((run, spool))
 }
 
 fn unprepared(panicked: JoinError) -> Error {

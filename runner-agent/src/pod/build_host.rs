@@ -25,7 +25,7 @@ use tokio::{
 
 use super::{files, hello::Hello, output::Output, paths, services};
 use crate::{
-    host::{Command, Host, MemoryUse, Process},
+    host::{Command, FileAction, Host, MemoryUse, Process},
     supervise::SupervisedHost,
 };
 
@@ -49,6 +49,7 @@ pub(super) struct BuildHost {
     ready: OnceCell<()>,
     settings: BuildSettings,
     lost: AtomicBool,
+    lacks_services: AtomicBool,
     closed: AtomicBool,
     /// Accepts the connection; owned so that it ends with the host.
     _accept: JoinSet<()>,
@@ -94,6 +95,7 @@ impl BuildHost {
             ready: OnceCell::new(),
             settings,
             lost: AtomicBool::new(false),
+            lacks_services: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             _accept: accept,
         }
@@ -102,6 +104,11 @@ impl BuildHost {
     /// Whether the build container went away before it was let go.
     pub(super) fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Whether a service did not come up.
+    pub(super) fn lacks_services(&self) -> bool {
+        self.lacks_services.load(Ordering::Relaxed)
     }
 
     /// The build container, without waiting for it.
@@ -146,6 +153,7 @@ impl BuildHost {
             return Ok(());
         }
         for number in services::wait(services).await {
+            self.lacks_services.store(true, Ordering::Relaxed);
             output.event(runner_core::agent::AgentEvent::ServiceMissing(number));
             if let Some(AwaitedService { name, port, patience }) = services.get(number) {
                 let text = format!(
@@ -196,6 +204,12 @@ impl Host for BuildHost {
         given
             .map_err(|cause| Error::new(ErrorKind::Internal, OPERATION).because(cause))?
             .map_err(|cause| Error::new(ErrorKind::Internal, OPERATION).because(cause))
+    }
+
+    async fn files(&self, action: FileAction, path: &Path) -> Result<Process> {
+        // One that never came made no files.
+        let here = self.now().ok_or_else(|| Error::new(ErrorKind::Lost, "reach the build container"))?;
+        here.host.files(action, path).await
     }
 
     async fn memory(&self) -> Result<Option<MemoryUse>> {

@@ -5,10 +5,7 @@ use std::{
     io::{self, Read},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,18 +13,17 @@ use flate2::read::GzDecoder;
 use fs_err as fs;
 use nix::sys::stat::{Mode, umask};
 use runner_core::{
-    ArtifactStore, Event, EventSink, FailureReason, JobEnd, JobEvent, JobOutcome, JobSpec,
-    agent::{AgentEvent, EndRecord, Order},
+    ArtifactStore, Event, EventSink, FailureReason, JobEnd, JobEvent, JobOutcome, JobSpec, RemoteReport,
+    agent::{AgentEvent, EndRecord, Order, Reports},
     artifact::NoArtifacts,
     executor::Stop,
-    log::{JobLog, LogSpool, Masks, MemorySpool},
-    outcome::LogDigest,
+    log::{JobLog, Masks},
     report::Reporter,
 };
 use tokio::{
     net::UnixListener,
     runtime,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     task::JoinSet,
     time::Instant,
@@ -39,18 +35,15 @@ use super::{
     channel::Channel,
     output::Output,
     paths,
-    report::FrameReport,
+    reporting::{Remote, Reporting},
 };
 use crate::{
     engine::{Engine, EngineSettings, Places, StopReceiver, StopSender, stop_channel},
     host::Host,
-    job_run::JobRun,
+    job_run::{JobRun, Successor},
     supervise::{SupervisedHost, SupervisorProgram},
     workspace,
 };
-
-/// The log waits here while the standard output is slower than the job.
-const SPOOL: usize = 2 << 20;
 
 /// The kubelet reads this much of an end record.
 const LARGEST_RECORD: usize = 4096;
@@ -65,6 +58,8 @@ const INSTALLATION: Duration = Duration::from_mins(1);
 struct Work {
     job: JobSpec,
     order: Order,
+    /// How its source is reached without the manager.
+    remote: Option<RemoteReport>,
 }
 
 /// Runs the job to its end. It fails only where it cannot even tell.
@@ -74,6 +69,8 @@ pub(super) fn main(arguments: &[String]) -> io::Result<()> {
     let attempt = attempt(arguments)?;
     let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let ended = runtime.block_on(async {
+        // The kernel drops a TERM for a first process that does not listen, and the pod would live to the end of its grace.
+        let terminate = signal(SignalKind::terminate())?;
         let listener = install()?;
         let nonce = fs::read_to_string(paths::NONCE)?;
         let work = Work::read(Path::new(paths::JOB))?;
@@ -83,7 +80,7 @@ pub(super) fn main(arguments: &[String]) -> io::Result<()> {
                 work.order.attempt
             )));
         }
-        run(work, listener, nonce).await
+        run(work, listener, nonce, terminate).await
     });
     // A thread that reads a file system which does not answer must not hold the container.
     runtime.shutdown_background();
@@ -144,7 +141,12 @@ impl Work {
         GzDecoder::new(packed.as_slice()).read_to_end(&mut text)?;
         let job = serde_json::from_slice(&text)?;
         let order = serde_json::from_slice(&fs::read(folder.join("order"))?)?;
-        Ok(Self { job, order })
+        let remote = match fs::read(folder.join("remote")) {
+            Ok(text) => Some(serde_json::from_slice(&text)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { job, order, remote })
     }
 }
 
@@ -152,11 +154,12 @@ fn part_name(part: usize) -> String {
     if part == 0 { "job".into() } else { format!("job-{part}") }
 }
 
-async fn run(work: Work, listener: UnixListener, nonce: String) -> io::Result<()> {
+async fn run(work: Work, listener: UnixListener, nonce: String, terminate: Signal) -> io::Result<()> {
     let output = Output::new(io::stdout());
-    let Work { job, order } = work;
+    let Work { job, order, remote } = work;
     let job = Arc::new(job);
-    let spool: Arc<dyn LogSpool> = Arc::new(MemorySpool::bounded(SPOOL));
+    let remote = remote.as_ref().map(Remote::of).transpose().map_err(io::Error::other)?.flatten();
+    let Reporting { spool, reporter, log_start } = Reporting::of(&order, remote.as_ref(), &output).await;
     let log = JobLog::new(&order.log, Masks::of_job(&job), job.features.sections, Arc::clone(&spool));
     let settings = BuildSettings {
         log: log.clone(),
@@ -166,22 +169,22 @@ async fn run(work: Work, listener: UnixListener, nonce: String) -> io::Result<()
     };
     let build = Arc::new(BuildHost::new(listener, nonce, settings));
     let (stop, stop_receiver) = stop_channel();
-    let stopped = Arc::new(AtomicBool::new(false));
-    let _signals = listen(stop.clone(), order.patience, Arc::clone(&stopped))?;
+    let stopped = CancellationToken::new();
+    let _signals = listen(terminate, stop.clone(), order.patience, stopped.clone());
     let channel = if order.channel {
         Some(Channel::listen(Path::new(paths::CHANNEL_SOCKET), PathBuf::from(paths::SOURCES))?)
     } else {
         None
     };
-    let artifacts: Arc<dyn ArtifactStore> = match &channel {
-        Some(channel) => Arc::new(channel.artifacts()),
-        None => Arc::new(NoArtifacts),
+    let artifacts: Arc<dyn ArtifactStore> = match (&channel, &remote) {
+        (Some(channel), _) => Arc::new(channel.artifacts()),
+        (None, Some(remote)) => Arc::clone(&remote.artifacts),
+        (None, None) => Arc::new(NoArtifacts),
     };
     let came = match &channel {
         Some(channel) => bring_sources(channel, &order, &log, stop_receiver.clone()).await,
         None => Ok(None),
     };
-    let reporter = Reporter::new(Arc::new(FrameReport(output.clone())), spool, Duration::ZERO);
     let job = match came {
         Ok(Some(repository)) => Arc::new(with_sources(&job, &repository)),
         Ok(None) => job,
@@ -205,9 +208,10 @@ async fn run(work: Work, listener: UnixListener, nonce: String) -> io::Result<()
         events: events(output.clone()),
         stop: stop_receiver,
     };
-    let run = JobRun { job, engine, hosts, log, reporter, stop };
+    let successor = Some(successor(&order, &build, &stopped, remote.is_some()));
+    let run = JobRun { job, engine, hosts, log, reporter, stop, log_start, successor };
     let end = to_end(run).await;
-    let is_stopped = stopped.load(Ordering::Relaxed) && end.outcome == JobOutcome::Canceled;
+    let is_stopped = was_stopped(&stopped, &end.outcome);
     tell_end(&output, &order, (end, is_stopped, build.is_lost())).await
 }
 
@@ -218,9 +222,14 @@ async fn tell_end(
     (end, stopped_from_outside, build_lost): (JobEnd, bool, bool),
 ) -> io::Result<()> {
     let record = EndRecord { attempt: order.attempt, stopped_from_outside, build_lost, end };
-    let noted = fs::write(paths::RECORD, record.to_text(LARGEST_RECORD));
+    let noted = note_end(&record);
     let told = output.end(record).await;
     told.or(noted)
+}
+
+/// Puts the end where the kubelet reads it when this container has ended.
+fn note_end(record: &EndRecord) -> io::Result<()> {
+    fs::write(paths::RECORD, record.to_text(LARGEST_RECORD))
 }
 
 /// Waits for the sources. A job that is to stop does not wait: its engine ends it.
@@ -261,7 +270,7 @@ fn with_sources(job: &JobSpec, repository: &Path) -> JobSpec {
 async fn without_sources(error: &runner_core::Error, log: &JobLog, reporter: &Reporter) -> JobEnd {
     let message = format!("failed to {}", error.chain());
     log.line(&format!("ERROR: Job failed (system failure): {message}")).await;
-    let digest = log.finish().await;
+    let digest = Some(log.finish().await);
     let finished = CancellationToken::new();
     finished.cancel();
     reporter.run(&finished).await;
@@ -269,15 +278,46 @@ async fn without_sources(error: &runner_core::Error, log: &JobLog, reporter: &Re
     JobEnd { outcome, reported: false, script_begun: false, log: digest, phases: Vec::new() }
 }
 
+/// Whether somebody outside wanted the end that this is.
+fn was_stopped(stopped: &CancellationToken, outcome: &JobOutcome) -> bool {
+    stopped.is_cancelled() && *outcome == JobOutcome::Canceled
+}
+
+/// The manager, who says each end that the agent does not know all of.
+fn successor(
+    order: &Order,
+    build: &Arc<BuildHost>,
+    stopped: &CancellationToken,
+    has_remote: bool,
+) -> Successor {
+    let hears = {
+        let (build, stopped, attempt) = (Arc::clone(build), stopped.clone(), order.attempt);
+        move |end: &JobEnd| {
+            let stopped_from_outside = was_stopped(&stopped, &end.outcome);
+            let (build_lost, end) = (build.is_lost(), end.clone());
+            if let Err(error) = note_end(&EndRecord { attempt, end, stopped_from_outside, build_lost }) {
+                tracing::warn!(%error, "an end that is not reported yet is not noted");
+            }
+        }
+    };
+    let (build, hurry, reports) = (Arc::clone(build), stopped.clone(), order.reports);
+    let leaves = move |outcome: &JobOutcome| {
+        let says = match reports {
+            Reports::Nothing | Reports::Log => false,
+            Reports::LogAndSuccess => outcome.is_success() && !build.lacks_services(),
+            Reports::LogAndEnd => true,
+        };
+        !says || !has_remote || was_stopped(&hurry, outcome) || build.is_lost()
+    };
+    Successor { leaves: Box::new(leaves), hears: Box::new(hears), hurry: stopped.clone() }
+}
+
 async fn to_end(run: JobRun) -> JobEnd {
     let tasks = TaskTracker::new();
     let (sender, mut end) = watch::channel(None);
     run.run(tasks, CancellationToken::new(), sender).await;
     let ended = end.wait_for(Option::is_some).await.ok().and_then(|end| end.clone());
-    let mut end = ended.unwrap_or_else(unknown);
-    // To have written it is not to have reported it.
-    end.reported = false;
-    end
+    ended.unwrap_or_else(unknown)
 }
 
 fn unknown() -> JobEnd {
@@ -285,25 +325,29 @@ fn unknown() -> JobEnd {
         outcome: JobOutcome::failed(FailureReason::RunnerSystemFailure, "the agent lost the end of the job"),
         reported: false,
         script_begun: true,
-        log: LogDigest::default(),
+        log: None,
         phases: Vec::new(),
     }
 }
 
 /// Makes TERM a wish to stop: who deletes the pod knows whether that is a cancel, and the agent does not.
-fn listen(stop: StopSender, patience: Duration, stopped: Arc<AtomicBool>) -> io::Result<JoinSet<()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
+fn listen(
+    mut terminate: Signal,
+    stop: StopSender,
+    patience: Duration,
+    stopped: CancellationToken,
+) -> JoinSet<()> {
     let mut listening = JoinSet::new();
     listening.spawn(async move {
         if terminate.recv().await.is_some() {
-            stopped.store(true, Ordering::Relaxed);
+            stopped.cancel();
             let now = Instant::now();
             stop.stop(Stop::Graceful { deadline: now.checked_add(patience).unwrap_or(now) });
         }
         // Later ones say nothing new, and must not end this process.
         while terminate.recv().await.is_some() {}
     });
-    Ok(listening)
+    listening
 }
 
 fn places(job: &JobSpec, order: &Order) -> io::Result<Places> {

@@ -35,7 +35,7 @@ impl JobReport for FrameReport {
     }
 
     /// Nothing: the end record is written last, when all of it is known.
-    async fn complete(&self, _outcome: &JobOutcome, _log: LogDigest) -> Result<Completion> {
+    async fn complete(&self, _outcome: &JobOutcome, _log: Option<LogDigest>) -> Result<Completion> {
         Ok(Completion::Done)
     }
 }

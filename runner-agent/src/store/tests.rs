@@ -1,5 +1,6 @@
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
+use runner_cache::reader::OwnFiles;
 use runner_core::job::DependencyFile;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
@@ -33,8 +34,13 @@ impl Place {
 
     async fn upload(&self, store: &DirectoryArtifacts, kind: &str, format: ArtifactFormat, files: &[&str]) {
         let files = files.iter().map(PathBuf::from).collect();
-        let packed =
-            Packed { folder: self.all.path().join("project"), files, format, level: Level::default() };
+        let packed = Packed {
+            folder: self.all.path().join("project"),
+            files,
+            format,
+            level: Level::default(),
+            reader: Arc::new(OwnFiles),
+        };
         store.upload(&upload(kind, format), pack(packed).0).await.unwrap();
     }
 

@@ -1,6 +1,7 @@
 //! The other end of a supervisor: a [`Host`] whose processes it starts and watches.
 
 use std::{
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::{Arc, OnceLock},
@@ -19,10 +20,10 @@ use tokio::{
 
 use super::{
     MARK, SupervisorProgram, VARIABLE, VERSION, can_supervise,
-    connection::{Call, Connection, PATIENCE},
+    connection::{Call, Connection, PATIENCE, Work},
     output, session,
 };
-use crate::host::{Command, Host, MemoryUse, Process};
+use crate::host::{Command, FileAction, Host, MemoryUse, Process};
 
 /// How many events of a process wait unread, besides what is on the way.
 const WAITING: usize = 4;
@@ -93,6 +94,12 @@ impl SupervisedHost {
         self.calls.is_closed()
     }
 
+    async fn begin(&self, work: Work) -> Result<Process> {
+        let (process, driver) = Process::new(WAITING);
+        self.call("start a process", |answer| Call::Start { work, driver, answer }).await??;
+        Ok(process)
+    }
+
     /// Makes a call and waits for its answer.
     async fn call<T>(&self, operation: &str, make: impl FnOnce(oneshot::Sender<T>) -> Call) -> Result<T> {
         let (answer, answered) = oneshot::channel();
@@ -112,9 +119,7 @@ impl SupervisedHost {
 #[async_trait]
 impl Host for SupervisedHost {
     async fn start(&self, command: Command) -> Result<Process> {
-        let (process, driver) = Process::new(WAITING);
-        self.call("start a process", |answer| Call::Start { command, driver, answer }).await??;
-        Ok(process)
+        self.begin(Work::Command(command)).await
     }
 
     async fn find(&self, programs: &[&str], path: &str) -> Result<Option<String>> {
@@ -145,6 +150,10 @@ impl Host for SupervisedHost {
     /// Nothing: they are this user's already.
     async fn take_over(&self, _paths: &[PathBuf]) -> Result<()> {
         Ok(())
+    }
+
+    async fn files(&self, action: FileAction, path: &Path) -> Result<Process> {
+        self.begin(Work::Files(action, path.as_os_str().as_bytes().to_vec())).await
     }
 
     async fn memory(&self) -> Result<Option<MemoryUse>> {

@@ -15,7 +15,7 @@ use super::{
     protocol::{self, Reply, Request},
     until,
 };
-use crate::host::{Command, MemoryUse, ProcessDriver, ProcessEvent};
+use crate::host::{Command, FileAction, MemoryUse, ProcessDriver, ProcessEvent};
 
 /// How long a supervisor may take to answer or to go, beyond what it needs to end processes. One that a job has
 /// stopped never does.
@@ -24,11 +24,19 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 /// What a host asks its connection for. An answer that is dropped says that the supervisor is gone.
 #[derive(Debug)]
 pub(super) enum Call {
-    Start { command: Command, driver: ProcessDriver, answer: oneshot::Sender<Result<()>> },
+    Start { work: Work, driver: ProcessDriver, answer: oneshot::Sender<Result<()>> },
     Find { programs: Vec<String>, path: String, answer: oneshot::Sender<Option<String>> },
     EndAll { grace: Duration, answer: oneshot::Sender<usize> },
     Memory { answer: oneshot::Sender<Option<MemoryUse>> },
     Close { done: oneshot::Sender<()> },
+}
+
+/// What is started.
+#[derive(Debug)]
+pub(super) enum Work {
+    Command(Command),
+    /// Something with what is at the path of these bytes.
+    Files(FileAction, Vec<u8>),
 }
 
 /// A connection to a supervisor.
@@ -123,8 +131,12 @@ impl<R: AsyncRead + Unpin> Connection<R> {
         self.last_number = self.last_number.wrapping_add(1);
         let number = self.last_number;
         match call {
-            Call::Start { command, driver, answer } => {
-                match request(&Request::Start { process: number, command }) {
+            Call::Start { work, driver, answer } => {
+                let wish = match work {
+                    Work::Command(command) => Request::Start { process: number, command },
+                    Work::Files(action, path) => Request::Files { process: number, action, path },
+                };
+                match request(&wish) {
                     Ok(frame) => {
                         self.starting.insert(number, (driver, answer));
                         self.send(frame);

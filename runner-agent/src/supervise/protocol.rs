@@ -10,7 +10,7 @@ use runner_core::ErrorKind;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::frame::Frame;
-use crate::host::{Command, MemoryUse, ProcessEnd, ProcessSignal};
+use crate::host::{Command, FileAction, MemoryUse, ProcessEnd, ProcessSignal};
 
 /// How much output of one process may be on its way, in units of [`cost`].
 pub(super) const WINDOW: u32 = 1 << 20;
@@ -28,6 +28,8 @@ pub(super) fn cost(bytes: usize) -> u32 {
 pub(super) enum Request {
     /// Start a process. Answered by `Started` or `Refused`.
     Start { process: u32, command: Command },
+    /// Do something with what is at a path, whose bytes are given. It goes on as a process does.
+    Files { process: u32, action: FileAction, path: Vec<u8> },
     /// Output of this cost was taken.
     Credit { process: u32, cost: u32 },
     /// Send a signal to a process's group.

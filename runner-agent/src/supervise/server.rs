@@ -1,17 +1,27 @@
 //! The supervisor's own loop: it takes requests, and starts, signals and ends processes.
 
-use std::{collections::HashMap, io, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    io::{self, PipeReader},
+    os::unix::ffi::OsStringExt,
+    path::PathBuf,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use nix::{
     sys::signal::{Signal, killpg},
     unistd::{Pid, setsid},
 };
+use runner_core::Usage;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::unix::pipe,
     signal::unix::{SignalKind, signal},
-    sync::{Semaphore, mpsc},
-    task::JoinSet,
+    sync::{Semaphore, mpsc, oneshot},
+    task::{AbortHandle, JoinSet},
     time::Instant,
 };
 
@@ -21,11 +31,14 @@ use super::{
     memory,
     output::{Output, widen},
     program,
-    protocol::{self, Reply, Request, WINDOW},
+    protocol::{self, Condition, Refusal, Reply, Request, WINDOW},
     reaper::Reaper,
     until,
 };
-use crate::host::{Command, ProcessSignal};
+use crate::host::{
+    Command, FileAction, ProcessEnd, ProcessSignal,
+    files::{exit_of, perform},
+};
 
 /// How many frames of output wait for the stream, of all processes together.
 const WAITING: usize = 4;
@@ -157,9 +170,10 @@ struct Server {
 /// A process whose output is still carried.
 #[derive(Debug)]
 struct Running {
-    /// Its number at the kernel, and that of its group.
-    pid: u32,
+    /// Its number at the kernel, and that of its group; `None` for work on files.
+    pid: Option<u32>,
     credit: Arc<Semaphore>,
+    output: AbortHandle,
 }
 
 /// All processes are being ended.
@@ -192,16 +206,17 @@ impl Server {
                 let reply = self.start(process, &command);
                 self.answer(&reply)
             }
+            Request::Files { process, action, path } => {
+                let reply = self.begin(process, action, OsString::from_vec(path).into());
+                self.answer(&reply)
+            }
             Request::Credit { process, cost } => {
                 if let Some(running) = self.processes.get(&process) {
                     running.credit.add_permits(cost as usize);
                 }
                 Ok(())
             }
-            Request::Signal { process, signal } => {
-                self.signal(process, signal);
-                Ok(())
-            }
+            Request::Signal { process, signal } => self.signal(process, signal),
             Request::Find { call, programs, path } => {
                 self.answer(&Reply::Found { call, path: program::find(&programs, &path) })
             }
@@ -224,28 +239,65 @@ impl Server {
         };
         let pid = child.id();
         let end = self.reaper.track(pid);
-        let credit = Arc::new(Semaphore::new(WINDOW as usize));
-        self.processes.insert(process, Running { pid, credit: Arc::clone(&credit) });
-        let output = Output { process, credit, frames: self.frames.clone() };
-        self.outputs.spawn(async move {
-            // It stops early only when the host is gone, which the loop sees by itself.
-            output.carry(source, end).await;
-            process
-        });
+        self.carry(process, Some(pid), (source, end));
         Reply::Started { process }
     }
 
-    fn signal(&self, process: u32, signal: ProcessSignal) {
+    /// Begins work on files, on a thread of its own: a file system that does not answer holds neither this loop nor the
+    /// end of this process.
+    fn begin(&mut self, process: u32, action: FileAction, path: PathBuf) -> Reply {
+        let (done, end) = oneshot::channel();
+        let began = io::pipe().and_then(|(source, sink)| {
+            let work = move || {
+                let exit = exit_of(&perform(action, &path, sink));
+                // Nobody wants to know any more where it was ended early.
+                done.send(ProcessEnd { exit, usage: Usage::default() }).ok();
+            };
+            thread::Builder::new().name("files".into()).spawn(work).map(|_detached| source)
+        });
+        match began {
+            Ok(source) => {
+                self.carry(process, None, (source, end));
+                Reply::Started { process }
+            }
+            Err(error) => {
+                let refusal = Refusal { condition: Condition::Exhausted, message: error.to_string() };
+                Reply::Refused { process, refusal }
+            }
+        }
+    }
+
+    fn carry(&mut self, process: u32, pid: Option<u32>, from: (PipeReader, oneshot::Receiver<ProcessEnd>)) {
+        let credit = Arc::new(Semaphore::new(WINDOW as usize));
+        let output = Output { process, credit: Arc::clone(&credit), frames: self.frames.clone() };
+        let output = self.outputs.spawn(async move {
+            // It stops early only when the host is gone, which the loop sees by itself.
+            output.carry(from.0, from.1).await;
+            process
+        });
+        self.processes.insert(process, Running { pid, credit, output });
+    }
+
+    fn signal(&mut self, process: u32, signal: ProcessSignal) -> io::Result<()> {
+        if self.processes.get(&process).is_some_and(|running| running.pid.is_none()) {
+            // Its thread ends at a pipe that nobody reads.
+            if let Some(running) = self.processes.remove(&process) {
+                running.output.abort();
+            }
+            return self.answer(&Reply::Closed { process });
+        }
         let signal = match signal {
             ProcessSignal::Terminate => Signal::SIGTERM,
             ProcessSignal::Kill => Signal::SIGKILL,
         };
         // Only while it is not reaped does its number surely mean its own group.
-        let running = self.processes.get(&process).filter(|running| self.reaper.holds(running.pid));
-        if let Some(pid) = running.and_then(|running| i32::try_from(running.pid).ok()) {
+        let pid = self.processes.get(&process).and_then(|running| running.pid);
+        let pid = pid.filter(|pid| self.reaper.holds(*pid));
+        if let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()) {
             killpg(Pid::from_raw(pid), signal).ok();
             killpg(Pid::from_raw(pid), Signal::SIGCONT).ok();
         }
+        Ok(())
     }
 
     fn forget(&mut self, process: u32) {

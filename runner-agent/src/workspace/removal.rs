@@ -21,7 +21,7 @@ const OWN: u32 = 0o700;
 const TRIES: usize = 10;
 
 /// Removes what is at `path`, if there is anything. Removes all it can, and returns the first failure.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => Removal::new(path).run(false),
         Ok(_) => fs::remove_file(path),
@@ -31,7 +31,7 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// Removes all that is in the directory `path`.
-pub(super) fn empty(path: &Path) -> io::Result<()> {
+pub(crate) fn empty(path: &Path) -> io::Result<()> {
     Removal::new(path).run(true)
 }
 

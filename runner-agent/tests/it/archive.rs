@@ -10,6 +10,7 @@ use std::{
         fs::{MetadataExt, PermissionsExt, symlink},
     },
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -18,6 +19,7 @@ use runner_agent::{
     DirectoryArtifacts,
     archive::{Level, Packed, Selection, Wanted, extract, pack, select},
 };
+use runner_cache::reader::OwnFiles;
 use runner_core::{
     ArtifactStore, ArtifactUpload, Error,
     job::{ArtifactFormat, Dependency},
@@ -56,12 +58,13 @@ fn everything() -> Wanted {
 
 /// Packs all of `from`, and unpacks it to `to`.
 async fn carry(from: &Path, to: &Path, level: Level) -> Result<Selection, Error> {
-    let selection = select(from, everything()).await?;
+    let selection = select(from, everything(), Arc::new(OwnFiles)).await?;
     let packed = Packed {
         folder: from.to_owned(),
         files: selection.files.clone(),
         format: ArtifactFormat::Zip,
         level,
+        reader: Arc::new(OwnFiles),
     };
     let store = DirectoryArtifacts::new(to.with_extension("store"), "job");
     let artifact = ArtifactUpload {
@@ -171,7 +174,7 @@ proptest! {
         fs_err::write(from.join(&path), &content).unwrap();
         let store = DirectoryArtifacts::new(&to, "job");
         let artifact = ArtifactUpload { filename: "x.gz".into(), kind: "junit".into(), format: ArtifactFormat::Gzip, expire_in: None };
-        let packed = Packed { folder: from, files: vec![path.clone()], format: ArtifactFormat::Gzip, level: Level::Fast };
+        let packed = Packed { folder: from, files: vec![path.clone()], format: ArtifactFormat::Gzip, level: Level::Fast, reader: Arc::new(OwnFiles) };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async { store.upload(&artifact, pack(packed).0).await }).unwrap();
         prop_assert_eq!(fs_err::read(to.join("job/reports/junit").join(path)).unwrap(), content);
@@ -204,6 +207,7 @@ async fn a_stream_that_nobody_reads_holds_little() {
         files: vec!["large".into()],
         format: ArtifactFormat::Zip,
         level: Level::Fastest,
+        reader: Arc::new(OwnFiles),
     };
     let (mut body, _) = pack(packed);
     let mut start = vec![0; 1 << 20];

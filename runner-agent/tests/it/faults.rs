@@ -199,7 +199,7 @@ impl JobReport for Wrong {
         Ok(Wish::default())
     }
 
-    async fn complete(&self, _outcome: &JobOutcome, _log: LogDigest) -> Result<Completion> {
+    async fn complete(&self, _outcome: &JobOutcome, _log: Option<LogDigest>) -> Result<Completion> {
         assert_ne!(*self, Self::PanicsAtEnd, "a fault of the source");
         Ok(Completion::Done)
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use runner_agent::{
-    host::{Command, Exit, Host, Process, ProcessEnd, ProcessEvent, ProcessSignal},
+    host::{Command, Exit, FileAction, Host, Process, ProcessEnd, ProcessEvent, ProcessSignal},
     supervise::{SupervisedHost, SupervisorProgram},
 };
 use runner_core::ErrorKind;
@@ -106,6 +106,39 @@ async fn wait_for(condition: impl Fn() -> Result<bool> + Send + Sync) -> Result 
         Ok(())
     };
     tokio::time::timeout(Duration::from_secs(20), wait).await?
+}
+
+#[tokio::test]
+async fn files_are_read_with_the_rights_of_the_supervisor() {
+    let host = host().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let text = "0123456789".repeat(1_000_000);
+    fs::write(folder.path().join("file"), &text).unwrap();
+    let mut process = host.files(FileAction::Content, &folder.path().join("file")).await.unwrap();
+    let (read, end) = until_end(&mut process).await.unwrap();
+    assert!(read == text, "{} bytes", read.len());
+    assert_eq!(end.exit, Exit::Code(0));
+    let mut missing = host.files(FileAction::Content, &folder.path().join("missing")).await.unwrap();
+    assert_eq!(until_end(&mut missing).await.unwrap().1.exit, Exit::Code(2));
+    let mut clearing = host.files(FileAction::Clear, folder.path()).await.unwrap();
+    assert_eq!(until_end(&mut clearing).await.unwrap().1.exit, Exit::Code(0));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_file_without_end_is_read_no_further_than_it_is_wanted() {
+    let host = host().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("hole");
+    // It takes no space.
+    fs::File::create(&place).unwrap().set_len(1 << 40).unwrap();
+    let mut process = host.files(FileAction::Content, &place).await.unwrap();
+    assert!(matches!(process.next().await, Some(ProcessEvent::Output(_))));
+    process.signal(ProcessSignal::Kill);
+    while let Some(event) = process.next().await {
+        assert!(matches!(event, ProcessEvent::Output(_)), "{event:?}");
+    }
+    assert_eq!(run(&host, "echo still there").await.unwrap().0, "still there\n");
 }
 
 #[tokio::test]

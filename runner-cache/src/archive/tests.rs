@@ -16,7 +16,7 @@ use runner_core::CacheScope;
 use tempfile::TempDir;
 
 use super::*;
-use crate::blocking::Interrupt;
+use crate::{blocking::Interrupt, reader::OwnFiles};
 
 /// A tree to save, a place for the entry, and an empty tree to restore to.
 struct Place {
@@ -50,7 +50,7 @@ impl Place {
     async fn save(&self) -> Result<Summary> {
         let scope = CacheScope { runner: String::new(), project: "1".into(), protected: false };
         let grant = WriteGrant { scope, key: "k".into(), id: "1".into(), objects: self.objects() };
-        save(&grant, &self.path("from"), everything_below(&self.path("from"))).await
+        save(&grant, &self.path("from"), everything_below(&self.path("from")), Arc::new(OwnFiles)).await
     }
 
     async fn restore(&self) -> Result<Summary> {
@@ -186,7 +186,8 @@ fn a_full_disk_is_said_to_be_full() {
     place.put("file", b"x");
     let full = fs_err::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let cause =
-        write::write(full, &place.path("from"), &[PathBuf::from("file")], &Interrupt::default()).unwrap_err();
+        write::write(full, &place.path("from"), &[PathBuf::from("file")], &OwnFiles, &Interrupt::default())
+            .unwrap_err();
     assert_eq!(io_error("save the cache", cause).kind(), ErrorKind::Exhausted);
 }
 
@@ -197,7 +198,7 @@ async fn a_socket_is_left_out_and_a_vanished_file_too() {
     let listener = std::os::unix::net::UnixListener::bind(place.path("from/socket")).unwrap();
     let files = ["file", "gone", "socket"].map(PathBuf::from);
     let output = File::create(place.path("entry")).unwrap();
-    let saved = write::write(output, &place.path("from"), &files, &Interrupt::default()).unwrap();
+    let saved = write::write(output, &place.path("from"), &files, &OwnFiles, &Interrupt::default()).unwrap();
     drop(listener);
     assert_eq!((saved.files, saved.left_out), (1, 2));
     place.restore().await.unwrap();

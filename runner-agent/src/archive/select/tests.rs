@@ -3,6 +3,7 @@ use std::{
     os::unix::{fs::symlink, net::UnixListener},
 };
 
+use runner_cache::reader::OwnFiles;
 use tempfile::TempDir;
 
 use super::*;
@@ -27,8 +28,12 @@ fn wanted(paths: &[&str], exclude: &[&str]) -> Wanted {
     Wanted { paths: owned(paths), exclude: owned(exclude), untracked: None }
 }
 
+fn own() -> Arc<dyn TreeReader> {
+    Arc::new(OwnFiles)
+}
+
 async fn check(folder: &Path, wanted: Wanted, expected: &[&str]) -> Vec<Notice> {
-    let selection = select(folder, wanted.clone()).await.unwrap();
+    let selection = select(folder, wanted.clone(), own()).await.unwrap();
     let expected: Vec<_> = expected.iter().map(PathBuf::from).collect();
     assert_eq!(selection.files, expected, "{wanted:?}");
     selection.notices
@@ -125,7 +130,7 @@ async fn any_name_is_found() {
     for name in names {
         put(folder.path(), Path::new(OsStr::from_bytes(name)));
     }
-    let all = select(folder.path(), wanted(&["*"], &[])).await.unwrap();
+    let all = select(folder.path(), wanted(&["*"], &[]), own()).await.unwrap();
     assert_eq!(all.files.len(), names.len());
     check(
         folder.path(),
@@ -133,7 +138,7 @@ async fn any_name_is_found() {
         &[" ", "*", "-rf", "[x]", "a\nb", "{a,b}", "ä"],
     )
     .await;
-    let rest = select(folder.path(), wanted(&["?"], &["[ ä*]"])).await.unwrap();
+    let rest = select(folder.path(), wanted(&["?"], &["[ ä*]"]), own()).await.unwrap();
     assert!(rest.files.is_empty(), "{rest:?}");
 }
 
@@ -169,5 +174,5 @@ async fn sockets_are_listed_and_a_file_is_no_folder() {
 #[tokio::test]
 async fn a_folder_that_is_not_there_is_an_error() {
     let tree = tree(&[]);
-    assert!(select(&tree.path().join("none"), wanted(&["*"], &[])).await.is_err());
+    assert!(select(&tree.path().join("none"), wanted(&["*"], &[]), own()).await.is_err());
 }

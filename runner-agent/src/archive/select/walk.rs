@@ -2,13 +2,15 @@
 
 use std::{
     collections::HashSet,
-    fs::FileType,
     io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
-use runner_cache::blocking::Interrupt;
+use runner_cache::{
+    blocking::Interrupt,
+    reader::{Kind, TreeReader},
+};
 
 use crate::archive::pattern::{Alternative, Progress};
 
@@ -16,6 +18,7 @@ use crate::archive::pattern::{Alternative, Progress};
 pub(super) struct Walk<'a> {
     pub(super) folder: &'a Path,
     real: &'a Path,
+    reader: &'a dyn TreeReader,
     interrupt: &'a Interrupt,
     /// Folders that could not be read, and why.
     pub(super) unreadable: Vec<String>,
@@ -25,8 +28,12 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     /// A search below `folder`, which is `real` without links.
-    pub(super) fn new(folder: &'a Path, real: &'a Path, interrupt: &'a Interrupt) -> Self {
-        Self { folder, real, interrupt, unreadable: Vec::new(), through: HashSet::new() }
+    pub(super) fn new(
+        (folder, real): (&'a Path, &'a Path),
+        reader: &'a dyn TreeReader,
+        interrupt: &'a Interrupt,
+    ) -> Self {
+        Self { folder, real, reader, interrupt, unreadable: Vec::new(), through: HashSet::new() }
     }
 
     /// Adds what `alternative` matches, and what is below. Returns whether it stays within the folder.
@@ -46,7 +53,7 @@ impl<'a> Walk<'a> {
                 let next = step(alternative, &progress, &path);
                 if alternative.is_match(&next) {
                     self.take(path, Some(kind), found)?;
-                } else if kind.is_dir() && !next.is_dead() {
+                } else if kind == Kind::Folder && !next.is_dead() {
                     open.push((path, next));
                 }
             }
@@ -55,17 +62,16 @@ impl<'a> Walk<'a> {
     }
 
     /// Adds `path`, and everything below it where it is a folder.
-    fn take(&mut self, path: PathBuf, kind: Option<FileType>, found: &mut Vec<PathBuf>) -> io::Result<()> {
-        let kind = match kind {
-            Some(kind) => kind,
-            None => match self.folder.join(&path).symlink_metadata() {
-                Ok(seen) => seen.file_type(),
-                Err(_) => return Ok(()),
-            },
-        };
+    pub(super) fn take(
+        &mut self,
+        path: PathBuf,
+        kind: Option<Kind>,
+        found: &mut Vec<PathBuf>,
+    ) -> io::Result<()> {
+        let Some(kind) = kind.or_else(|| self.kind(&path)) else { return Ok(()) };
         let mut open = vec![(path, kind)];
         while let Some((path, kind)) = open.pop() {
-            if kind.is_dir() {
+            if kind == Kind::Folder {
                 open.extend(self.list(&path)?);
             }
             if !path.as_os_str().is_empty() {
@@ -75,17 +81,16 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// What is at a path; `None` where nothing is that can be seen.
+    pub(super) fn kind(&self, path: &Path) -> Option<Kind> {
+        self.reader.facts(&self.folder.join(path)).ok().map(|found| found.kind)
+    }
+
     /// What is in a folder. One that cannot be read is noted, one that is not there is empty.
-    fn list(&mut self, folder: &Path) -> io::Result<Vec<(PathBuf, FileType)>> {
+    fn list(&mut self, folder: &Path) -> io::Result<Vec<(PathBuf, Kind)>> {
         self.interrupt.check()?;
-        let listed = fs_err::read_dir(self.folder.join(folder)).and_then(|entries| {
-            let named = entries.map(|entry| {
-                entry.and_then(|entry| Ok((folder.join(entry.file_name()), entry.file_type()?)))
-            });
-            named.collect::<io::Result<Vec<_>>>()
-        });
-        match listed {
-            Ok(entries) => Ok(entries),
+        match self.reader.entries(&self.folder.join(folder)) {
+            Ok(entries) => Ok(entries.into_iter().map(|(name, kind)| (folder.join(name), kind)).collect()),
             Err(cause) if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 Ok(Vec::new())
             }
@@ -98,11 +103,11 @@ impl<'a> Walk<'a> {
 
     /// Notes the links that `base` leads through, and says whether it stays within the folder. The last part of a
     /// path without wildcards is not followed.
-    fn follow(&mut self, base: &Path, is_whole: bool) -> io::Result<bool> {
+    pub(super) fn follow(&mut self, base: &Path, is_whole: bool) -> io::Result<bool> {
         let skipped = usize::from(is_whole);
         let mut links = Vec::new();
         for place in base.ancestors().skip(skipped).filter(|place| !place.as_os_str().is_empty()) {
-            if self.folder.join(place).is_symlink() {
+            if self.kind(place) == Some(Kind::Link) {
                 links.push(place.to_owned());
             }
         }
@@ -114,6 +119,8 @@ impl<'a> Walk<'a> {
             }
             Ok(_) => Ok(false),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(true),
+            // Where it leads to is not known, so nothing proves that this is within the folder.
+            Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => Ok(false),
             Err(cause) => Err(cause),
         }
     }

@@ -5,6 +5,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use runner_cache::reader::OwnFiles;
 use runner_core::{
     artifact::ByteStream,
     job::{DependencyFile, When},
@@ -269,6 +270,7 @@ async fn zip_of(files: &[(&str, &str)]) -> Vec<u8> {
         files: files.iter().map(|(name, _)| name.into()).collect(),
         format: ArtifactFormat::Zip,
         level: Level::default(),
+        reader: Arc::new(OwnFiles),
     };
     let mut zip = Vec::new();
     pack(packed).0.read_to_end(&mut zip).await.unwrap();

@@ -1,7 +1,7 @@
 //! A host, a cache and a store that do what a test says, also what they never should.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -16,7 +16,10 @@ use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
     engine::StopSender,
-    host::{Command, Exit, Host, MemoryUse, Process, ProcessDriver, ProcessEnd, ProcessEvent, ProcessSignal},
+    host::{
+        Command, Exit, FileAction, Host, MemoryUse, Process, ProcessDriver, ProcessEnd, ProcessEvent,
+        ProcessSignal,
+    },
 };
 
 /// What a call does.
@@ -125,6 +128,10 @@ impl Host for FakeHost {
 
     async fn take_over(&self, _paths: &[PathBuf]) -> Result<()> {
         Ok(())
+    }
+
+    async fn files(&self, _action: FileAction, _path: &Path) -> Result<Process> {
+        Err(Error::new(ErrorKind::Unsupported, "read files"))
     }
 
     async fn memory(&self) -> Result<Option<MemoryUse>> {

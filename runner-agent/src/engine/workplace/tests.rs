@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use runner_cache::reader::OwnFiles;
 use runner_core::{
     Error, ErrorKind,
     executor::LogLimits,
@@ -61,7 +62,13 @@ impl Site {
     }
 
     pub(crate) fn place<'a>(&'a self, project: &'a Path) -> Workplace<'a> {
-        Workplace { project, variables: &self.variables, untracked: &self.untracked, log: &self.log }
+        Workplace {
+            project,
+            reader: Arc::new(OwnFiles),
+            variables: &self.variables,
+            untracked: &self.untracked,
+            log: &self.log,
+        }
     }
 
     pub(crate) fn put(&self, name: &str, content: &str) {

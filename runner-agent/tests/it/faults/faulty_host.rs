@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use runner_agent::{
-    host::{Command, Exit, Host, MemoryUse, Process, ProcessDriver, ProcessEnd, ProcessEvent},
+    host::{Command, Exit, FileAction, Host, MemoryUse, Process, ProcessDriver, ProcessEnd, ProcessEvent},
     supervise::SupervisedHost,
 };
 use runner_core::{Error, ErrorKind, Result};
@@ -84,6 +84,10 @@ impl<Plan: Fn(&str) -> Option<HostFault> + Send + Sync> Host for FaultyHost<Plan
 
     async fn take_over(&self, paths: &[PathBuf]) -> Result<()> {
         self.inner.take_over(paths).await
+    }
+
+    async fn files(&self, action: FileAction, path: &Path) -> Result<Process> {
+        self.inner.files(action, path).await
     }
 
     async fn memory(&self) -> Result<Option<MemoryUse>> {

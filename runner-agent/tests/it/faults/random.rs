@@ -369,7 +369,7 @@ async fn run_engine(
     let finished = CancellationToken::new();
     let work = async {
         let end = engine.run().await;
-        let digest = log.finish().await;
+        let digest = Some(log.finish().await);
         finished.cancel();
         (end, digest)
     };
