@@ -39,6 +39,8 @@ struct Look<'check> {
     namespace: &'check str,
     /// Who the runner is to the cluster, as messages name it.
     runner: &'check str,
+    /// Sources and artifacts travel over a side channel.
+    has_channel: bool,
 }
 
 /// What one question to the API server came to.
@@ -77,7 +79,8 @@ pub(crate) async fn check(cluster: &Cluster, settings: &KubernetesSettings) -> V
             let default = KubernetesConfig::default().namespace;
             let namespace = if config.namespace.is_empty() { &default } else { &config.namespace };
             let runner = name.as_deref().unwrap_or("the runner");
-            let look = Look { client: &client, config, namespace, runner };
+            let has_channel = settings.channel.is_some();
+            let look = Look { client: &client, config, namespace, runner, has_channel };
             findings.extend(look_around(&look, settings, is_valid).await);
         }
         Err(trouble) => findings.push(trouble.finding(address(&settings.config).await.as_deref())),

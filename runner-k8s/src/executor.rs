@@ -1,18 +1,17 @@
 //! The executor: a pod per job.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use kube::Client;
 use runner_core::{
-    Error, ErrorKind, Executor, Finding, JobContext, JobHandle, JobId, JobLease, Result, RunningJob,
+    Executor, Finding, JobContext, JobHandle, JobId, JobLease, RemoteReport, Result, RunningJob,
+    executor::JobTable,
 };
-use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -20,7 +19,7 @@ use crate::{
     channel::SourceShipper,
     config::KubernetesConfig,
     pointer::Pointer,
-    record::{Stored, selector_of_pods},
+    record::{Stored, secret_name, selector_of_pods},
     settings::{JobSettings, RunnerSettings},
     watch::PodWatches,
 };
@@ -30,6 +29,7 @@ mod attempt;
 mod course;
 mod end;
 mod job;
+mod keeping;
 mod missing;
 mod services;
 mod start;
@@ -56,6 +56,12 @@ pub struct KubernetesSettings {
     pub debug_trace_disabled: bool,
     /// The content of each file that a `patch_path` names.
     pub patch_files: BTreeMap<String, String>,
+    /// The manager reports jobs also where their agents could: pods that do not reach the source, or must not. Default
+    /// false.
+    pub relays: bool,
+    /// The kinds of [`RemoteReport`] that the agent in the helper image knows. Jobs of others are
+    /// reported by the manager. Default `gitlab`, as the agent that is shipped.
+    pub remote_kinds: Vec<String>,
     /// Brings sources, and has artifacts travel, over a side channel that is opened by executing in the pod. It needs
     /// the right to do so, which the role of a manager does not grant: without this, nothing executes in pods. Default
     /// none.
@@ -73,8 +79,17 @@ impl KubernetesSettings {
             grace: Duration::from_secs(10),
             debug_trace_disabled: false,
             patch_files: BTreeMap::new(),
+            relays: false,
+            remote_kinds: vec!["gitlab".into()],
             channel: None,
         }
+    }
+}
+
+impl KubernetesSettings {
+    /// Whether agents report jobs in this way by themselves.
+    fn can_report(&self, remote: &RemoteReport) -> bool {
+        !self.relays && self.remote_kinds.contains(&remote.kind)
     }
 }
 
@@ -93,7 +108,7 @@ struct Shared {
     cluster: Cluster,
     watches: PodWatches,
     settings: KubernetesSettings,
-    jobs: Jobs,
+    jobs: JobTable<KubernetesJob>,
     /// What was listed for adoption.
     listed: Mutex<HashMap<JobId, Stored>>,
     tasks: TaskTracker,
@@ -123,7 +138,7 @@ impl KubernetesExecutor {
             cluster,
             watches,
             settings,
-            jobs: Jobs::default(),
+            jobs: JobTable::default(),
             listed: Mutex::default(),
             tasks: TaskTracker::new(),
         };
@@ -132,49 +147,20 @@ impl KubernetesExecutor {
 }
 
 impl Shared {
+    /// The names of the Secrets that are jobs of this process, or point to them.
+    fn secrets(&self) -> HashSet<String> {
+        let names = |id| {
+            let name = secret_name(&self.settings.manager, &id);
+            [Pointer::name(&name), name]
+        };
+        self.jobs.ids().into_iter().flat_map(names).collect()
+    }
+
     /// The cluster, with the job's own token where it brings one.
     async fn cluster_of(&self, settings: &JobSettings) -> Result<Cluster> {
         let Some(token) = &settings.bearer_token else { return Ok(self.cluster.clone()) };
         let config = KubernetesConfig { bearer_token: token.clone(), ..self.settings.config.clone() };
         Ok(Cluster::new(crate::client::connect(&config).await?))
-    }
-}
-
-/// The jobs that were started and not cleaned up.
-#[derive(Default)]
-struct Jobs(Mutex<HashMap<JobId, Slot>>);
-
-/// Filled by the first start that succeeds.
-type Slot = Arc<OnceCell<Arc<KubernetesJob>>>;
-
-impl Jobs {
-    fn lock(&self) -> MutexGuard<'_, HashMap<JobId, Slot>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn slot(&self, id: &JobId) -> Slot {
-        Arc::clone(self.lock().entry(id.clone()).or_default())
-    }
-
-    /// Forgets a slot that was not filled and that nobody else is about to fill.
-    fn forget_empty(&self, id: &JobId, slot: &Slot) {
-        let mut jobs = self.lock();
-        let is_mine = jobs.get(id).is_some_and(|found| Arc::ptr_eq(found, slot));
-        // One holder is the table and one is the caller.
-        if is_mine && slot.get().is_none() && Arc::strong_count(slot) <= 2 {
-            jobs.remove(id);
-        }
-    }
-
-    /// Forgets a job that was cleaned up.
-    fn forget(&self, id: &JobId) {
-        self.lock().remove(id);
-    }
-}
-
-impl fmt::Debug for Jobs {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_list().entries(self.lock().keys()).finish()
     }
 }
 
@@ -186,20 +172,9 @@ impl Executor for KubernetesExecutor {
 
     async fn start(&self, lease: JobLease, context: JobContext) -> Result<Arc<dyn RunningJob>> {
         let (shared, id) = (Arc::clone(&self.shared), lease.job.id.clone());
-        // A task of its own, so that a job that was accepted is started even if the caller goes away.
-        let started = self.shared.tasks.spawn(async move {
-            let slot = shared.jobs.slot(&id);
-            let started =
-                slot.get_or_try_init(|| Box::pin(start::start(&shared, lease, context))).await.cloned();
-            if started.is_err() {
-                shared.jobs.forget_empty(&id, &slot);
-            }
-            started
-        });
-        match started.await {
-            Ok(started) => Ok(started? as Arc<dyn RunningJob>),
-            Err(panicked) => Err(Error::new(ErrorKind::Internal, "start the job").because(panicked)),
-        }
+        let start = async move { start::start(&shared, lease, context).await };
+        let Shared { jobs, tasks, .. } = &*self.shared;
+        Ok(jobs.find_or_start(tasks, (id, "start the job"), start).await? as Arc<dyn RunningJob>)
     }
 
     async fn adoptable(&self) -> Result<Vec<JobHandle>> {
@@ -212,20 +187,10 @@ impl Executor for KubernetesExecutor {
         lease: JobLease,
         context: JobContext,
     ) -> Result<Arc<dyn RunningJob>> {
-        let (shared, id) = (Arc::clone(&self.shared), handle.job);
-        let adopted = self.shared.tasks.spawn(async move {
-            let slot = shared.jobs.slot(&id);
-            let adopted =
-                slot.get_or_try_init(|| Box::pin(adopt::adopt(&shared, &id, lease, context))).await.cloned();
-            if adopted.is_err() {
-                shared.jobs.forget_empty(&id, &slot);
-            }
-            adopted
-        });
-        match adopted.await {
-            Ok(adopted) => Ok(adopted? as Arc<dyn RunningJob>),
-            Err(panicked) => Err(Error::new(ErrorKind::Internal, "take over the job").because(panicked)),
-        }
+        let (shared, id) = (Arc::clone(&self.shared), handle.job.clone());
+        let adopt = async move { adopt::adopt(&shared, &id, lease, context).await };
+        let Shared { jobs, tasks, .. } = &*self.shared;
+        Ok(jobs.find_or_start(tasks, (handle.job, "take over the job"), adopt).await? as Arc<dyn RunningJob>)
     }
 
     async fn discard(&self, handle: JobHandle) -> Result<()> {

@@ -56,6 +56,17 @@ impl Journal {
         }
     }
 
+    /// A log of which the source has `size` bytes that cannot be read again, and may end within a line.
+    pub(crate) fn unread(spool: Arc<dyn LogSpool>, timestamps: bool, size: u64) -> Self {
+        let before = LogDigest { size, crc32: 0 };
+        Self { is_open: size > 0, ..Self::new(spool, timestamps, before) }
+    }
+
+    /// How many bytes of the agent's log it holds.
+    pub(crate) fn of_agent(&self) -> u64 {
+        self.agent_next
+    }
+
     /// What the log is so far.
     pub(crate) fn digest(&self) -> LogDigest {
         self.digest

@@ -39,8 +39,9 @@ pub const HELPER: &str = "helper";
 /// The name of the container with the job's image.
 pub const BUILD: &str = "build";
 
-/// How long `after_script`, uploads and reporting may take after the job's own timeout, in seconds.
-const AFTER_TIMEOUT: u64 = 600;
+/// How long `after_script` (5 minutes by default), uploads (10) and reporting to a source that is away (10) may take after
+/// the job's own timeout, in seconds.
+const AFTER_TIMEOUT: u64 = 25 * 60;
 
 /// The names of what a pod belongs to and what it mounts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
 };
 use runner_core::{
-    Error, ErrorKind, JobId, JobOutcome, JobSpec, Result, SavedLease, Secret as SecretText, agent::Order,
-    outcome::LogDigest,
+    Error, ErrorKind, JobId, JobOutcome, JobSpec, RemoteReport, Result, SavedLease, Secret as SecretText,
+    agent::Order, outcome::LogDigest,
 };
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,7 @@ const PART: usize = 700 << 10;
 
 const JOB: &str = "job";
 const ORDER: &str = "order";
+const REMOTE: &str = "remote";
 const RECORD: &str = "record";
 const LOGINS: &str = ".dockerconfigjson";
 
@@ -60,6 +61,9 @@ pub(crate) struct Record {
     pub(crate) inserted: Vec<Insertion>,
     /// The pod of the attempt was there: where it is not, it is lost.
     pub(crate) pod_made: bool,
+    /// The pod of the attempt before, which must be gone before there is another one.
+    #[serde(default)]
+    pub(crate) replaced: Option<String>,
     /// Somebody wants the job to end.
     pub(crate) wish: Option<StoredWish>,
     /// How the job ended, where the agent's own record does not say it.
@@ -85,12 +89,18 @@ pub(crate) struct Ending {
     pub(crate) outcome: JobOutcome,
     /// Whether a line of the script may have run.
     pub(crate) script_begun: bool,
+    /// What the log is to say of it after the agent's last byte, where that is not inserted yet.
+    #[serde(default)]
+    pub(crate) line: Option<String>,
 }
 
 /// The Secrets of a job, as they are on the server.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
     pub(crate) namespace: String,
+    /// The namespace was made for the job, and goes with it. It is a namespace of somebody else unless what points to the
+    /// job says otherwise: the config may have changed since.
+    pub(crate) namespace_is_own: bool,
     pub(crate) secret: Secret,
     pub(crate) record: Record,
 }
@@ -102,6 +112,8 @@ pub(crate) struct Storing<'a> {
     pub(crate) manager: &'a str,
     pub(crate) job: &'a JobSpec,
     pub(crate) order: &'a Order,
+    /// How the agent reaches the source by itself.
+    pub(crate) remote: Option<&'a RemoteReport>,
     pub(crate) record: Record,
     /// Values that the pod refers to by key.
     pub(crate) values: BTreeMap<String, String>,
@@ -147,6 +159,9 @@ impl Storing<'_> {
         data.insert(JOB.to_owned(), ByteString(first.to_vec()));
         data.insert(ORDER.to_owned(), json(self.order)?);
         data.insert(RECORD.to_owned(), json(&self.record)?);
+        if let Some(remote) = self.remote {
+            data.insert(REMOTE.to_owned(), json(remote)?);
+        }
         for (key, value) in self.values {
             data.insert(key, ByteString(value.into_bytes()));
         }
@@ -190,14 +205,14 @@ pub(crate) fn selector_of_pods(manager: &str) -> String {
 }
 
 impl Stored {
-    /// What a Secret of the server holds.
+    /// What a Secret of the server holds, in a namespace of somebody else.
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] where it is none of a job, or of another version.
     pub(crate) fn of(secret: Secret) -> Result<Self> {
         let record = parse(&secret, RECORD)?;
         let namespace = secret.metadata.namespace.clone().unwrap_or_default();
-        Ok(Self { namespace, secret, record })
+        Ok(Self { namespace, namespace_is_own: false, secret, record })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -226,11 +241,19 @@ impl Stored {
     }
 
     /// The Secret with another record and order, to replace the one on the server.
-    pub(crate) fn changed(&self, record: &Record, order: &Order) -> Result<Secret> {
+    pub(crate) fn changed(
+        &self,
+        record: &Record,
+        order: &Order,
+        remote: Option<&RemoteReport>,
+    ) -> Result<Secret> {
         let mut secret = self.secret.clone();
         let data = secret.data.get_or_insert_default();
         data.insert(RECORD.to_owned(), json(record)?);
         data.insert(ORDER.to_owned(), json(order)?);
+        if let Some(remote) = remote {
+            data.insert(REMOTE.to_owned(), json(remote)?);
+        }
         Ok(secret)
     }
 

@@ -30,7 +30,9 @@ const GOOD: Duration = Duration::from_secs(30);
 pub(crate) enum Relayed {
     /// The next frame.
     Frame(Frame),
-    /// The stream ended, or is not to be had now. It is read again unless this is dropped.
+    /// The stream came to its end. It is read again unless this is dropped.
+    Ended,
+    /// The stream broke off, or is not to be had now. It is read again.
     Broke,
 }
 
@@ -62,6 +64,13 @@ impl Relay {
         Self { frames, _task: task }
     }
 
+    /// One of which nothing comes.
+    #[cfg(test)]
+    pub(crate) fn of_nothing() -> Self {
+        let (_, frames) = mpsc::channel(WAITING);
+        Self { frames, _task: JoinSet::new() }
+    }
+
     /// The next thing; `None` when there will be nothing more. Cancel safe.
     pub(crate) async fn next(&mut self) -> Option<Relayed> {
         self.frames.recv().await
@@ -84,7 +93,8 @@ impl Follower {
         let mut pause = FIRST_PAUSE;
         loop {
             let start = Instant::now();
-            if self.read_once().await.is_none() || self.sender.send(Relayed::Broke).await.is_err() {
+            let Some(how) = self.read_once().await else { return };
+            if self.sender.send(how).await.is_err() {
                 return;
             }
             if start.elapsed() > GOOD {
@@ -95,8 +105,8 @@ impl Follower {
         }
     }
 
-    /// Reads until the stream ends. `None` where nobody takes the frames any more, or there is no such pod.
-    async fn read_once(&mut self) -> Option<()> {
+    /// Reads until the stream ends, and tells how. `None` where nobody takes the frames any more, or there is no such pod.
+    async fn read_once(&mut self) -> Option<Relayed> {
         self.reader.restart();
         // The time of a line is that of its beginning, cut to a second.
         let since = self.last.map(|last| last.saturating_sub(1));
@@ -109,18 +119,18 @@ impl Follower {
                 if !passes(&error) {
                     tracing::debug!(pod = self.pod, %error, "the log of an agent is not to be had yet");
                 }
-                return Some(());
+                return Some(Relayed::Broke);
             }
         };
         let mut piece = vec![0; PIECE];
         let mut found = Vec::new();
         loop {
             let length = match stream.read(&mut piece).await {
-                Ok(0) => return Some(()),
+                Ok(0) => return Some(Relayed::Ended),
                 Ok(length) => length,
                 Err(error) => {
                     tracing::debug!(pod = self.pod, %error, "the log of an agent broke off");
-                    return Some(());
+                    return Some(Relayed::Broke);
                 }
             };
             self.reader.push(piece.get(..length).unwrap_or_default(), &mut found);

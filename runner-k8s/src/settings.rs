@@ -164,7 +164,6 @@ impl JobSettings {
                     .into(),
             );
         }
-        let timeout = config.cleanup_resources_timeout.as_ref().and_then(DurationText::parse);
         Ok(Self {
             namespace: if config.namespace_per_job { own_namespace(job) } else { namespace },
             namespace_is_own: config.namespace_per_job,
@@ -185,12 +184,49 @@ impl JobSettings {
             has_deadline: flag("FF_USE_POD_ACTIVE_DEADLINE_SECONDS", true),
             shows_events: config.print_pod_warning_events == Some(true),
             start_budget: Duration::from_secs(config.start_budget()),
-            cleanup_timeout: timeout.filter(|timeout| !timeout.is_zero()).unwrap_or(CLEANUP_TIMEOUT),
+            cleanup_timeout: cleanup_timeout(config),
             delete_grace: config.cleanup_grace_period_seconds,
             replaced_helper,
             warnings,
         })
     }
+
+    /// What a pod of `job` that is there is followed and removed with, where no other one can be made since
+    /// [`for_job`](Self::for_job) fails.
+    pub(crate) fn to_follow(config: &KubernetesConfig, runner: &RunnerSettings, job: &JobSpec) -> Self {
+        let mut warnings = Vec::new();
+        let bearer_token = overwrite::Overwrites::new(config, &job.variables, &mut warnings).bearer_token();
+        Self {
+            namespace: config.namespace.clone(),
+            namespace_is_own: false,
+            service_account: String::new(),
+            bearer_token,
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            node_selector: BTreeMap::new(),
+            tolerations: BTreeMap::new(),
+            build: ContainerSettings::default(),
+            helper: ContainerSettings::default(),
+            services: Vec::new(),
+            pod_resources: Resources::default(),
+            builds_dir: runner.builds_dir.clone(),
+            builds_are_shared: false,
+            honors_entrypoint: false,
+            patches_spec: false,
+            has_deadline: false,
+            shows_events: config.print_pod_warning_events == Some(true),
+            start_budget: Duration::from_secs(config.start_budget()),
+            cleanup_timeout: cleanup_timeout(config),
+            delete_grace: config.cleanup_grace_period_seconds,
+            replaced_helper: None,
+            warnings,
+        }
+    }
+}
+
+fn cleanup_timeout(config: &KubernetesConfig) -> Duration {
+    let timeout = config.cleanup_resources_timeout.as_ref().and_then(DurationText::parse);
+    timeout.filter(|timeout| !timeout.is_zero()).unwrap_or(CLEANUP_TIMEOUT)
 }
 
 fn own_namespace(job: &JobSpec) -> String {

@@ -34,7 +34,11 @@ pub(super) struct Need<'config> {
 }
 
 /// All that the config needs.
-pub(super) fn needs<'config>(config: &KubernetesConfig, namespace: &'config str) -> Vec<Need<'config>> {
+pub(super) fn needs<'config>(
+    config: &KubernetesConfig,
+    namespace: &'config str,
+    has_channel: bool,
+) -> Vec<Need<'config>> {
     let scope = if config.namespace_per_job { Scope::Cluster } else { Scope::Namespace(namespace) };
     let core = Need { group: "", resource: "", verbs: &[], vital: &[], without: NOTHING_AFTER, scope };
     let mut needs = vec![
@@ -52,6 +56,12 @@ pub(super) fn needs<'config>(config: &KubernetesConfig, namespace: &'config str)
             ..core
         },
     ];
+    if has_channel {
+        // The channel is opened with a GET, for which newer servers want the second verb as well.
+        let (verbs, vital) = (&["get", "create"], &["get"]);
+        let without = "a newer API server lets no sources to the jobs";
+        needs.push(Need { resource: "pods/exec", verbs, vital, without, ..core });
+    }
     if config.namespace_per_job {
         let verbs = &["create", "delete"];
         needs.push(Need { resource: "namespaces", verbs, vital: &["create"], ..core });
@@ -110,7 +120,7 @@ mod tests {
     use super::*;
 
     fn texts(config: &KubernetesConfig) -> Vec<String> {
-        let needs = needs(config, "ci");
+        let needs = needs(config, "ci", false);
         needs.iter().map(|need| format!("{}/{} {:?}", need.group, need.resource, need.verbs)).collect()
     }
 
@@ -119,7 +129,7 @@ mod tests {
         let role = include_str!("../../deploy/role.yaml");
         let rules: Vec<_> = role.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
         let rules = rules.join("\n");
-        let needs = needs(&KubernetesConfig::default(), "ci");
+        let needs = needs(&KubernetesConfig::default(), "ci", false);
         let expected: Vec<_> = needs.iter().map(|need| need.rule(need.verbs).replace('\n', "\n  ")).collect();
         assert_eq!(rules.split_once("rules:\n").unwrap().1.trim(), expected.join("\n  "));
     }
@@ -130,12 +140,24 @@ mod tests {
         assert_eq!(texts(&config).last().unwrap(), r#"policy/poddisruptionbudgets ["create"]"#);
         config.namespace_per_job = true;
         assert!(texts(&config).contains(&r#"/namespaces ["create", "delete"]"#.to_owned()));
-        assert!(needs(&config, "ci").iter().all(|need| need.scope == Scope::Cluster));
+        assert!(needs(&config, "ci", false).iter().all(|need| need.scope == Scope::Cluster));
+    }
+
+    #[test]
+    fn a_side_channel_needs_to_execute_in_pods() {
+        let needs = needs(&KubernetesConfig::default(), "ci", true);
+        let finding = needs.last().unwrap().finding(&["get", "create"], "you").unwrap();
+        assert_eq!(finding.severity, Severity::Fatal);
+        assert!(
+            finding
+                .message
+                .starts_with("you may not get and create pods/exec in namespace ci: no job can run")
+        );
     }
 
     #[test]
     fn a_missing_verb_is_told_with_the_rule_that_grants_it() {
-        let pods = needs(&KubernetesConfig::default(), "ci").remove(0);
+        let pods = needs(&KubernetesConfig::default(), "ci", false).remove(0);
         let finding = pods.finding(&["get", "watch", "delete"], "system:serviceaccount:ci:runner").unwrap();
         assert_eq!(finding.severity, Severity::Fatal);
         assert_eq!(
@@ -151,7 +173,7 @@ mod tests {
 
     #[test]
     fn without_the_verbs_of_a_restart_jobs_still_run() {
-        let pods = needs(&KubernetesConfig::default(), "ci").remove(0);
+        let pods = needs(&KubernetesConfig::default(), "ci", false).remove(0);
         let finding = pods.finding(&["get"], "the runner").unwrap();
         assert_eq!(finding.severity, Severity::Warning);
         assert_eq!(
@@ -165,7 +187,7 @@ mod tests {
     #[test]
     fn a_namespace_per_job_needs_a_cluster_role() {
         let config = KubernetesConfig { namespace_per_job: true, ..KubernetesConfig::default() };
-        let needs = needs(&config, "ci");
+        let needs = needs(&config, "ci", false);
         let namespaces = needs.iter().find(|need| need.resource == "namespaces").unwrap();
         let finding = namespaces.finding(&["create"], "the runner").unwrap();
         assert_eq!(finding.message, "the runner may not create namespaces: no job can run");

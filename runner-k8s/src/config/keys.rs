@@ -6,6 +6,8 @@
 macro_rules! keys {
     (@default) => { Default::default() };
     (@default $default:expr) => { $default };
+    (@why) => { None };
+    (@why $text:expr) => { Some($text) };
     (@class works) => { KeyClass::Works };
     (@class no_effect) => { KeyClass::NoEffect };
     (@class refused) => { KeyClass::Refused };
@@ -23,13 +25,13 @@ macro_rules! keys {
     (
         $(#[$about:meta])*
         pub struct $name:ident {
-            $( $(#[$meta:meta])* $class:ident $(($text:expr))? $key:ident : $kind:ty $(= $default:expr)?; )*
+            $( $(#[doc = $doc:literal])* $class:ident $(($text:expr))? $key:ident : $kind:ty $(= $default:expr)?; )*
         }
     ) => {
         $(#[$about])*
         #[serde(default, deny_unknown_fields)]
         pub struct $name {
-            $( $(#[$meta])* pub $key: $kind, )*
+            $( $(#[doc = $doc])* pub $key: $kind, )*
         }
 
         impl Default for $name {
@@ -41,6 +43,15 @@ macro_rules! keys {
         impl $name {
             /// Every key with its class.
             pub const KEYS: &[(&str, KeyClass)] = &[$( (stringify!($key), keys!(@class $class)), )*];
+
+            /// Every key with the lines of its description, for a reference of all keys.
+            pub const ABOUT: &[(&str, &[&str])] = &[$( (stringify!($key), &[$($doc),*]), )*];
+
+            /// Why a key has no effect or is refused; `None`: it works.
+            pub fn why(key: &str) -> Option<&'static str> {
+                let reasons = [$( (stringify!($key), keys!(@why $($text)?)), )*];
+                reasons.into_iter().find(|(name, _)| *name == key).and_then(|(_, why)| why)
+            }
 
             fn remarks_on_keys(&self) -> Vec<Remark> {
                 let mut remarks = Vec::new();

@@ -5,13 +5,14 @@ use std::sync::{Arc, PoisonError};
 use bytes::Bytes;
 use k8s_openapi::api::core::v1::Secret;
 use runner_core::{
-    Error, ErrorKind, FailureReason, JobContext, JobHandle, JobId, JobLease, JobOutcome, JobReport, Result,
+    Error, ErrorKind, FailureReason, JobContext, JobHandle, JobId, JobLease, JobOutcome, JobReport, JobSpec,
+    Result,
     report::accept,
     source::{LogAck, LogReply},
 };
 
 use super::{
-    Shared,
+    KubernetesSettings, Shared,
     job::KubernetesJob,
     start::{Launch, launch, leftovers, services_secret},
 };
@@ -23,13 +24,18 @@ use crate::{
     settings::JobSettings,
 };
 
-/// The jobs that are stored in the cluster.
+/// The jobs that are stored in the cluster, but for those that run here.
 pub(super) async fn list(shared: &Shared) -> Result<Vec<JobHandle>> {
     let home = shared.home();
     let secrets = shared.cluster.list_secrets(home, &selector_of_jobs(&shared.settings.manager)).await?;
+    // A job has its slot before its Secret, which may not be complete yet.
+    let ours = shared.secrets();
     let mut handles = Vec::new();
     for secret in secrets {
         let name = secret.metadata.name.clone().unwrap_or_default();
+        if ours.contains(&name) {
+            continue;
+        }
         match find_one(shared, secret).await {
             Ok(Some(handle)) => handles.push(handle),
             // It was not stored as a whole, so it was not accepted.
@@ -49,10 +55,10 @@ pub(super) async fn list(shared: &Shared) -> Result<Vec<JobHandle>> {
 
 /// The job of a Secret at home, or that it points to; `None` where a part of it is missing.
 async fn find_one(shared: &Shared, secret: Secret) -> Result<Option<JobHandle>> {
-    let Some(pointer) = Pointer::of(&secret)? else { return read(shared, secret).await };
+    let Some(pointer) = Pointer::of(&secret)? else { return read(shared, Stored::of(secret)?).await };
     let Pointer { namespace, namespace_is_own, secret } = pointer;
     if let Some(found) = shared.cluster.secret(&namespace, &secret).await? {
-        if let Some(handle) = read(shared, found).await? {
+        if let Some(handle) = read(shared, Stored { namespace_is_own, ..Stored::of(found)? }).await? {
             return Ok(Some(handle));
         }
         shared.cluster.delete_secret(&namespace, &secret).await?;
@@ -63,9 +69,8 @@ async fn find_one(shared: &Shared, secret: Secret) -> Result<Option<JobHandle>> 
     Ok(None)
 }
 
-/// The job of a Secret; `None` where a part of it is missing.
-async fn read(shared: &Shared, secret: Secret) -> Result<Option<JobHandle>> {
-    let stored = Stored::of(secret)?;
+/// The job that is stored; `None` where a part of it is missing.
+async fn read(shared: &Shared, stored: Stored) -> Result<Option<JobHandle>> {
     let mut others = Vec::new();
     for name in stored.names().iter().skip(1) {
         match shared.cluster.secret(&stored.namespace, name).await? {
@@ -87,17 +92,18 @@ pub(super) async fn adopt(
     lease: JobLease,
     context: JobContext,
 ) -> Result<Arc<KubernetesJob>> {
-    let setup = &shared.settings;
-    let settings = JobSettings::for_job(&setup.config, &setup.runner, &lease.job)?;
+    let (settings, unfit) = settings_of(shared, &lease.job);
     let cluster = shared.cluster_of(&settings).await?;
     let listed = shared.listed.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     let stored = match listed {
         Some(stored) => stored,
-        None => find(shared, id, &settings.namespace).await?,
+        None => find(shared, id).await?,
     };
     let stored = with_lease(&cluster, stored, &lease).await?;
     let wish = match accept(&*lease.report).await {
         Ok(wish) => wish,
+        // It does not answer now: the job goes on without us until it does.
+        Err(error) if error.is_retryable() => return Err(error),
         Err(error) => {
             // Its source has ended it, or has given it to somebody else.
             let mut left = leftovers(shared, &stored, &settings);
@@ -109,8 +115,12 @@ pub(super) async fn adopt(
     let order = stored.order()?;
     let (stored, has_pod) = look_for_pod(shared, stored).await?;
     let is_over = stored.record.ending.is_some() || stored.record.wish.is_some();
-    let unread = if !has_pod && is_over { Some(size_at_source(&*lease.report).await) } else { None };
-    if !has_pod && let Some(secret) = services_secret(&stored, &settings, &setup.manager, &lease.job) {
+    // What the manager says is stored; what the agent said went away with the pod.
+    let is_lost = is_over && !has_pod && stored.record.pod_made;
+    let unread = if is_lost { Some(size_at_source(&*lease.report).await?) } else { None };
+    if !has_pod
+        && let Some(secret) = services_secret(&stored, &settings, &shared.settings.manager, &lease.job)
+    {
         // An earlier process may have ended between the first Secret and this one.
         cluster.create_secret(&stored.namespace, &secret).await?;
     }
@@ -118,8 +128,21 @@ pub(super) async fn adopt(
         shared,
         lease,
         context,
-        Launch { cluster, settings, order, stored, wish, has_pod, resumed: true, unread },
+        Launch { cluster, settings, unfit, order, stored, wish, has_pod, resumed: true, unread },
     ))
+}
+
+/// What counts for the job now. Where the config no longer allows it, a pod that is there is followed to its end all the
+/// same, and the error is why there will be no other one.
+fn settings_of(shared: &Shared, job: &JobSpec) -> (JobSettings, Option<Error>) {
+    let KubernetesSettings { config, runner, .. } = &shared.settings;
+    match JobSettings::for_job(config, runner, job) {
+        Ok(settings) => (settings, None),
+        Err(error) => {
+            tracing::warn!(job = %job.id, error = error.chain(), "no pod can be made for a job of an earlier process");
+            (JobSettings::to_follow(config, runner, job), Some(error))
+        }
+    }
 }
 
 /// Removes everything of a job that its source knows no more.
@@ -128,7 +151,7 @@ pub(super) async fn discard(shared: &Shared, handle: JobHandle) -> Result<()> {
     let config = &shared.settings.config;
     let stored = match listed {
         Some(stored) => stored,
-        None => match find(shared, &handle.job, &config.namespace).await {
+        None => match find(shared, &handle.job).await {
             Ok(stored) => stored,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
@@ -137,7 +160,7 @@ pub(super) async fn discard(shared: &Shared, handle: JobHandle) -> Result<()> {
     // What the settings of the job would add belongs to its first Secret, and vanishes with it.
     let left = Leftovers {
         namespace: stored.namespace.clone(),
-        namespace_is_own: config.namespace_per_job,
+        namespace_is_own: stored.namespace_is_own,
         secrets: stored.names(),
         pointer: shared.pointer_to(&stored.namespace, stored.name()),
         pod: Some(stored.record.pod.clone()),
@@ -148,10 +171,18 @@ pub(super) async fn discard(shared: &Shared, handle: JobHandle) -> Result<()> {
     remove(&shared.cluster, &shared.watches, &left).await
 }
 
-async fn find(shared: &Shared, id: &JobId, namespace: &str) -> Result<Stored> {
+/// Looks where a later process would: at home, and where what stands there points to.
+async fn find(shared: &Shared, id: &JobId) -> Result<Stored> {
     let gone = || Error::new(ErrorKind::NotFound, "find the job in the cluster").with("job", id);
     let name = secret_name(&shared.settings.manager, id);
-    Stored::of(shared.cluster.secret(namespace, &name).await?.ok_or_else(gone)?)
+    let home = shared.home();
+    if let Some(secret) = shared.cluster.secret(home, &name).await? {
+        return Stored::of(secret);
+    }
+    let pointer = shared.cluster.secret(home, &Pointer::name(&name)).await?.ok_or_else(gone)?;
+    let Pointer { namespace, namespace_is_own, secret } = Pointer::of(&pointer)?.ok_or_else(gone)?;
+    let secret = shared.cluster.secret(&namespace, &secret).await?.ok_or_else(gone)?;
+    Ok(Stored { namespace_is_own, ..Stored::of(secret)? })
 }
 
 /// The stored job with the lease that it is gone on with: its source may have handed it out again, and whoever comes
@@ -161,16 +192,17 @@ async fn with_lease(cluster: &Cluster, mut stored: Stored, lease: &JobLease) -> 
         return Ok(stored);
     }
     stored.record.state = lease.saved.state.clone();
-    let secret = stored.changed(&stored.record, &stored.order()?)?;
+    let secret = stored.changed(&stored.record, &stored.order()?, lease.remote.as_ref())?;
     stored.secret = cluster.replace_secret(&stored.namespace, &secret).await?;
     Ok(stored)
 }
 
 /// How much of the log the source has. Where it does not say, what is added may not arrive.
-async fn size_at_source(report: &dyn JobReport) -> u64 {
+async fn size_at_source(report: &dyn JobReport) -> Result<u64> {
     match report.append_log(0, Bytes::new()).await {
-        Ok(LogReply { ack: LogAck::UpTo(size) | LogAck::Rewind(size), .. }) => size,
-        Ok(LogReply { ack: LogAck::Closed, .. }) | Err(_) => 0,
+        Ok(LogReply { ack: LogAck::UpTo(size) | LogAck::Rewind(size), .. }) => Ok(size),
+        Err(error) if error.is_retryable() => Err(error),
+        Ok(LogReply { ack: LogAck::Closed, .. }) | Err(_) => Ok(0),
     }
 }
 
@@ -196,6 +228,7 @@ async fn look_for_pod(shared: &Shared, mut stored: Stored) -> Result<(Stored, bo
         None => "no manager was there for so long that nobody knows whether the job had begun",
     };
     let outcome = JobOutcome::failed(FailureReason::RunnerInterrupted, message);
-    stored.record.ending = Some(Ending { outcome, script_begun: true });
+    stored.record.pod_made = true;
+    stored.record.ending = Some(Ending { outcome, script_begun: true, line: None });
     Ok((stored, false))
 }

@@ -1,41 +1,25 @@
 //! One pod of a job, from its creation to the word on how it ended.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::time::Duration;
 
-use runner_core::{
-    FailureReason, JobEvent, Phase,
-    agent::{AgentEvent, Frame, FrameBody},
-};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::{
-    course::{Course, changed},
+    course::Course,
     end::{Found, Verdict, of_record, without_record},
-    missing::{self, Volumes},
-    stop::Wished,
-    view::{LAG, Stream, View},
+    view::{LAG, View},
 };
-use crate::{
-    api::Created,
-    channel::Channel,
-    pod::HELPER,
-    record::StoredWish,
-    relay::{Relay, Relayed},
-    status::{ImageTrouble, Judgement, Refusal, WaitCause, Waiting, refusal},
-    watch::{FollowedPod, Seen},
-};
+use crate::{channel::Channel, record::StoredWish, status::Judgement, watch::FollowedPod};
 
-/// A wait that is shorter than this is not spoken of.
-const SHORT_WAIT: Duration = Duration::from_secs(2);
+mod agent;
+mod creation;
+mod steps;
+mod wait;
+
+use agent::HANDING_OVER;
 
 /// How long the log of a job whose end is known is read.
 const READING: Duration = Duration::from_secs(30);
-
-/// How long between two tries at creating a pod that is refused for a reason that passes.
-const BETWEEN_TRIES: Duration = Duration::from_secs(5);
 
 /// What came of a pod.
 #[derive(Debug)]
@@ -44,6 +28,19 @@ pub(super) enum Attempted {
     Ended(Found),
     /// Another pod is to go on. The line says why.
     Again { line: String, why: Why },
+}
+
+/// What is known of a pod that is followed no more.
+#[derive(Debug)]
+pub(super) struct Remains {
+    /// The numbers of the services that did not come up.
+    pub(super) missing_services: Vec<usize>,
+    /// The last status.
+    pub(super) judgement: Option<Judgement>,
+    /// The pod was gone before its log was read to its end.
+    pub(super) lacks_end: bool,
+    /// The job was to end at once, so that nobody waited for the log.
+    pub(super) is_aborted: bool,
 }
 
 /// Why another pod is to go on.
@@ -80,6 +77,12 @@ pub(super) struct Attempt<'a> {
     unknown: Option<String>,
     /// When a pod that the watch does not show is looked for.
     unseen: Instant,
+    /// A pod may have been made, though the server's answer was lost.
+    may_be_there: bool,
+    /// The agent was told to end, and what it still has to say is read.
+    is_handed_over: bool,
+    /// The agent had its time to hand over.
+    agent_is_late: bool,
 }
 
 impl<'a> Attempt<'a> {
@@ -96,169 +99,40 @@ impl<'a> Attempt<'a> {
             to_say: None,
             unknown: None,
             unseen: Instant::now() + LAG,
+            may_be_there: false,
+            is_handed_over: false,
+            agent_is_late: false,
         }
     }
 
-    /// Makes the pod where it is not there yet, and follows it until there is a word on how it ended. Also returns the
-    /// numbers of the services that did not come up, and the last status.
-    pub(super) async fn run(mut self) -> (Attempted, Vec<usize>, Option<Judgement>) {
+    /// Makes the pod where it is not there yet, and follows it until there is a word on how it ended.
+    pub(super) async fn run(mut self) -> (Attempted, Remains) {
         let attempted = if self.course.has_pod { None } else { self.make().await };
         let attempted = match attempted {
             Some(attempted) => attempted,
             None => self.follow().await,
         };
-        (attempted, self.view.missing_services, self.view.judgement)
+        let (lacks_end, is_aborted) = (self.lacks_end(), self.is_aborted());
+        let View { missing_services, judgement, .. } = self.view;
+        (attempted, Remains { missing_services, judgement, lacks_end, is_aborted })
     }
 
-    /// Reads what the agent wrote, for the log of a job whose end is known.
-    pub(super) async fn read_again(mut self) {
+    /// Reads what the agent wrote, for the log of a job whose end is known. Tells whether that was all.
+    pub(super) async fn read_again(mut self) -> bool {
         self.view.see(self.followed.now());
-        let limit = Instant::now() + READING;
-        while Instant::now() < limit && !self.has_ended() {
-            self.open_stream();
-            tokio::select! {
-                () = self.step() => {}
-                () = sleep_until(limit) => {}
-            }
+        if self.course.agent_reports() {
+            // It may still write by itself.
+            self.is_handed_over = true;
+            self.course.delete_pod(Some(HANDING_OVER)).await;
         }
-    }
-
-    async fn make(&mut self) -> Option<Attempted> {
-        // Whether one may have been made whose answer was lost.
-        let mut may_be_there = false;
-        loop {
-            if let Some(wished) = self.course.wished() {
-                return Some(match without_record(Some(wished.wish), None) {
-                    Verdict::Ended(found) => Attempted::Ended(Found { script_begun: may_be_there, ..found }),
-                    again @ Verdict::Again(_) => again.into(),
-                });
-            }
-            let pod = match self.course.pod() {
-                Ok(pod) => pod,
-                Err(error) => {
-                    let text = format!("failed to {}", error.chain());
-                    return Some(Attempted::Ended(Found::failed(
-                        FailureReason::ConfigurationError,
-                        text,
-                        false,
-                    )));
-                }
-            };
-            match self.course.create(&pod).await {
-                Ok(Created::New(_) | Created::Exists) => {
-                    self.followed.is_made();
-                    self.unseen = Instant::now() + LAG;
-                    self.course.pod_is_made();
-                    self.course.protect().await;
-                    return None;
-                }
-                Err(error) => {
-                    let waiting = refusal_of(&error);
-                    if waiting.permanent {
-                        let found = Found::failed(waiting.reason, waiting.line, may_be_there);
-                        return Some(Attempted::Ended(found));
-                    }
-                    if Instant::now() + BETWEEN_TRIES > self.start_by {
-                        return Some(self.too_late(Some(&waiting)));
-                    }
-                    may_be_there |= !is_refused(&error);
-                    self.say(&waiting.line).await;
-                }
-            }
-            let Course { wish, journal, .. } = &mut *self.course;
-            let pause = async {
-                journal.flush().await;
-                sleep(BETWEEN_TRIES).await;
-            };
-            tokio::select! {
-                () = pause => {}
-                () = changed(wish) => {}
-            }
-        }
-    }
-
-    async fn follow(&mut self) -> Attempted {
-        self.view.see(self.followed.now());
-        if let Some(wished) = self.course.wished() {
-            self.end_pod(wished).await;
-        }
-        loop {
-            if let Some(attempted) = self.decide().await {
-                return attempted;
-            }
-            self.step().await;
-        }
-    }
-
-    /// Waits for the next thing that happens, and takes it.
-    async fn step(&mut self) {
-        let unseen = self.view.pod.is_none().then_some(self.unseen);
-        let said = self.to_say.as_ref().map(|(_, at)| *at);
-        let look = [self.view.next_look(), said, self.start_limit(), unseen];
-        let look = look.into_iter().flatten().min();
-        let is_flushed = self.course.journal.is_flushed();
-        let Course { wish, journal, .. } = &mut *self.course;
-        let happened = tokio::select! {
-            biased;
-            () = changed(wish) => Happened::Wished,
-            seen = self.followed.changed() => Happened::Seen(seen),
-            () = journal.flush(), if !is_flushed => return,
-            relayed = next(&mut self.view.stream), if is_flushed => Happened::Relayed(relayed),
-            () = until(look) => return,
-        };
-        match happened {
-            Happened::Wished => {
-                if let Some(wished) = self.course.wished() {
-                    self.end_pod(wished).await;
-                }
-            }
-            Happened::Seen(seen) => self.view.see(seen),
-            Happened::Relayed(relayed) => self.take(relayed),
-        }
-    }
-
-    fn start_limit(&self) -> Option<Instant> {
-        (!self.view.is_complete()).then_some(self.start_by)
-    }
-
-    fn take(&mut self, relayed: Option<Relayed>) {
-        match relayed {
-            Some(Relayed::Frame(frame)) => self.take_frame(frame),
-            // The container ended before its stream did.
-            Some(Relayed::Broke) if self.view.is_over() => self.view.stream = Stream::Read,
-            Some(Relayed::Broke) => {}
-            None => self.view.stream = Stream::Read,
-        }
-    }
-
-    fn take_frame(&mut self, frame: Frame) {
-        self.view.take(&frame);
-        match frame.body {
-            FrameBody::Log { offset, bytes } => self.course.journal.agent(offset, bytes),
-            FrameBody::Event(event) => self.tell(event),
-            FrameBody::End(_) => self.view.stream = Stream::Read,
-        }
-    }
-
-    fn tell(&mut self, event: AgentEvent) {
-        let event = match event {
-            AgentEvent::PhaseStarted(phase) => {
-                if phase == Phase::Script {
-                    // From here on no other pod may go on with this job.
-                    self.course.journal.keep_no_more();
-                }
-                JobEvent::PhaseStarted(phase)
-            }
-            AgentEvent::PhaseEnded(record) => JobEvent::PhaseEnded(record),
-            AgentEvent::Notice(text) => JobEvent::Notice(text),
-            AgentEvent::Alive | AgentEvent::ServiceMissing(_) => return,
-        };
-        self.course.event(event);
+        self.read_to_end().await;
+        self.has_ended() && !self.lacks_end()
     }
 
     /// Looks at what is known, does what follows from it, and tells how it ended if it has.
     async fn decide(&mut self) -> Option<Attempted> {
         self.look_for_unseen().await;
+        self.share_duty();
         self.open_stream();
         if let Some(wished) = self.course.wished()
             && wished.wish == StoredWish::Abort
@@ -271,21 +145,28 @@ impl<'a> Attempt<'a> {
         self.look_at_waiting().await
     }
 
-    fn open_stream(&mut self) {
-        if self.channel.is_none() && self.view.has_log() && !self.view.is_over() {
-            self.channel = self.course.serve_channel();
+    /// Whether the pod was gone before all that the agent wrote was read. Nobody reads the log of an aborted job.
+    fn lacks_end(&self) -> bool {
+        if self.is_aborted() || !self.view.may_lack_log() {
+            return false;
         }
-        if matches!(self.view.stream, Stream::Unread) && self.view.has_log() {
-            self.view.stream = Stream::Open(Box::new(self.course.relay(HELPER)));
-        }
-        if self.view.is_stuck() && matches!(self.view.stream, Stream::Open(_)) {
-            self.view.stream = Stream::Read;
-        }
+        let written = self.view.record().and_then(|record| record.end.log).map(|log| log.size);
+        let read = if self.course.agent_reports() {
+            // It numbers the bytes before its own as well.
+            self.course.journal.digest().size
+        } else {
+            self.course.journal.of_agent()
+        };
+        written.is_none_or(|written| written > read)
+    }
+
+    fn is_aborted(&self) -> bool {
+        self.course.wished().is_some_and(|wished| wished.wish == StoredWish::Abort)
     }
 
     /// Whether nothing more will come of the agent.
     fn has_ended(&self) -> bool {
-        self.view.told.is_some() || (self.view.is_over() && self.view.is_read())
+        self.view.told.is_some() || (self.view.is_over() && (self.view.is_read() || self.view.is_reported()))
     }
 
     fn ended(&self) -> Option<Attempted> {
@@ -297,188 +178,13 @@ impl<'a> Attempt<'a> {
         let Some(record) = self.view.record() else { return Some(without_record(wish, judgement).into()) };
         // Only the status knows why the agent was told to end, or why what it talks to is gone.
         let needs_status = record.build_lost || (record.stopped_from_outside && wish.is_none());
-        if needs_status && !self.view.has_settled() {
+        if needs_status && !record.end.reported && !self.view.has_settled() {
             return None;
         }
         Some(of_record(&record, wish, judgement).into())
     }
 
-    /// Asks for a pod that the watch does not show: one of an earlier process may have gone before this one watched.
-    async fn look_for_unseen(&mut self) {
-        if self.view.pod.is_some() || self.view.gone || Instant::now() < self.unseen {
-            return;
-        }
-        self.unseen = Instant::now() + LAG;
-        let stored = &self.course.stored;
-        match self.course.shared.cluster.pod(&stored.namespace, &stored.record.pod).await {
-            Ok(Some(pod)) => self.view.see(Seen { pod: Some(Arc::new(pod)), gone: false }),
-            Ok(None) => self.view.gone = true,
-            Err(error) => {
-                tracing::warn!(error = error.chain(), "a pod that is not seen cannot be looked for");
-            }
-        }
-    }
-
-    /// Speaks of why the pod waits, and gives up where waiting is no use.
-    async fn look_at_waiting(&mut self) -> Option<Attempted> {
-        if self.course.wished().is_some() || self.view.is_over() {
-            return None;
-        }
-        let waiting = self.view.judgement.as_ref().and_then(|judgement| judgement.waiting.clone());
-        let is_late = !self.view.is_complete() && Instant::now() >= self.start_by;
-        match waiting {
-            // Any trouble with an image is a reason to try the next pull policy, as long as there is one.
-            Some(waiting) if self.can_pull_otherwise(&waiting) => {
-                return Some(Attempted::Again { line: waiting.line, why: Why::NextPull });
-            }
-            Some(waiting) if self.view.lacks_agent() && !waiting.permanent && !is_late => {
-                self.course.trouble = Some(waiting.clone());
-                return Some(Attempted::Again { line: waiting.line, why: Why::NoHelper });
-            }
-            Some(waiting) if waiting.permanent => return Some(self.give_up(&waiting).await),
-            waiting if is_late => return Some(self.too_late(waiting.as_ref())),
-            Some(waiting) => {
-                // While the agent writes, it says itself that it waits for the build container.
-                if is_ordinary(&waiting.cause) && self.view.heard {
-                    self.to_say = None;
-                } else if self.is_to_be_said(&waiting.line) {
-                    if waiting.cause == WaitCause::Creating
-                        && let Some(missing) = self.look_for_volumes().await
-                    {
-                        return Some(self.give_up(&missing).await);
-                    }
-                    self.say(&waiting.line).await;
-                }
-            }
-            None => self.to_say = None,
-        }
-        None
-    }
-
-    /// Whether it is time to say `line`: it was not said, and has been true for a moment.
-    fn is_to_be_said(&mut self, line: &str) -> bool {
-        let now = Instant::now();
-        match &self.to_say {
-            _ if self.course.waits_for.as_deref() == Some(line) => self.to_say = None,
-            Some((known, at)) if known == line => {
-                if *at <= now {
-                    self.to_say = None;
-                    return true;
-                }
-            }
-            _ => self.to_say = Some((line.to_owned(), now + SHORT_WAIT)),
-        }
-        false
-    }
-
-    /// Looks for what keeps volumes from being mounted.
-    async fn look_for_volumes(&mut self) -> Option<Waiting> {
-        let pod = self.view.pod.clone()?;
-        let Volumes { missing, unknown } = missing::of_volumes(self.course, &pod).await;
-        self.unknown = unknown;
-        missing
-    }
-
-    /// Puts a line into the log and tells it as an event.
-    async fn say(&mut self, line: &str) {
-        if self.course.waits_for.as_deref() == Some(line) {
-            return;
-        }
-        self.course.waits_for = Some(line.to_owned());
-        self.course.event(JobEvent::Waiting { reason: line.to_owned() });
-        let mut text = line.to_owned();
-        for warning in self.course.warnings().await {
-            text.extend(["\n", &warning]);
-        }
-        self.course.say(&text, SystemTime::now()).await;
-    }
-
-    fn can_pull_otherwise(&self, waiting: &Waiting) -> bool {
-        matches!(waiting.cause, WaitCause::Image(_))
-            && !self.view.is_complete()
-            && self.course.has_next_pull()
-    }
-
-    /// What stands in the way does not go away by itself.
-    async fn give_up(&self, waiting: &Waiting) -> Attempted {
-        let mut line = waiting.line.clone();
-        let wants_login = matches!(
-            waiting.cause,
-            WaitCause::Image(ImageTrouble::Unauthorized | ImageTrouble::Denied | ImageTrouble::NotFound)
-        );
-        if wants_login
-            && let Some(pod) = &self.view.pod
-            && let Some(missing) = missing::pull_secrets(self.course, pod).await
-        {
-            line = format!("{line}; {missing}");
-        }
-        Attempted::Ended(Found::failed(waiting.reason, line, self.may_have_begun()))
-    }
-
-    fn too_late(&self, waiting: Option<&Waiting>) -> Attempted {
-        // Where nothing is known of this pod, the reason why there is another one is still the best.
-        let known = waiting.filter(|waiting| !is_ordinary(&waiting.cause));
-        let (reason, line) = match known.or(self.course.trouble.as_ref()).or(waiting) {
-            Some(waiting) => (waiting.reason, waiting.line.as_str()),
-            None => (FailureReason::RunnerSystemFailure, "nothing says why"),
-        };
-        let budget = self.course.start_budget().as_secs();
-        let unknown = self.unknown.as_ref().map(|unknown| format!("; {unknown}")).unwrap_or_default();
-        let text = format!("the pod did not start within {budget} s (poll_timeout): {line}{unknown}");
-        Attempted::Ended(Found::failed(reason, text, self.may_have_begun()))
-    }
-
     fn may_have_begun(&self) -> bool {
         self.view.is_complete()
-    }
-
-    /// Tells the pod to end, and stores why first.
-    async fn end_pod(&mut self, wished: Wished) {
-        self.course.store_wish(wished.wish).await;
-        self.course.delete_pod(Some(wished.grace())).await;
-    }
-}
-
-/// Whether every pod waits for that for a moment.
-fn is_ordinary(cause: &WaitCause) -> bool {
-    matches!(cause, WaitCause::Creating | WaitCause::Unscheduled)
-}
-
-/// What a step takes.
-enum Happened {
-    Wished,
-    Seen(Seen),
-    Relayed(Option<Relayed>),
-}
-
-async fn next(stream: &mut Stream) -> Option<Relayed> {
-    match stream {
-        Stream::Open(relay) => Relay::next(relay).await,
-        Stream::Unread | Stream::Read => std::future::pending().await,
-    }
-}
-
-async fn until(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Whether the server has said that there is no such pod.
-fn is_refused(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if (400..500).contains(&status.code) && status.code != 408)
-}
-
-fn refusal_of(error: &kube::Error) -> Waiting {
-    match error {
-        kube::Error::Api(status) => refusal(status),
-        error => Waiting {
-            cause: WaitCause::Refused(Refusal::Busy),
-            line: format!("the API server does not answer: {error}"),
-            permanent: false,
-            reason: FailureReason::RunnerSystemFailure,
-            container: None,
-        },
     }
 }

@@ -8,7 +8,11 @@ use std::{
 use k8s_openapi::api::core::v1::Pod;
 use runner_core::{
     ArtifactStore, Error, ErrorKind, FailureReason, JobContext, JobEnd, JobEvent, JobOutcome, JobSpec,
-    Result, agent::Order, outcome::LogDigest, report::Reporter, source::WishAction,
+    Result,
+    agent::{Order, Reports},
+    outcome::LogDigest,
+    report::{Duty, Reporter},
+    source::WishAction,
 };
 use tokio::{
     sync::watch,
@@ -19,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Shared,
     attempt::{Attempt, Attempted, Why},
-    end::Found,
+    end::{AgentEnd, Found, Verdict, without_record},
     services,
     stop::{Wished, Wishes},
 };
@@ -42,8 +46,15 @@ const MOST_ATTEMPTS: u32 = 5;
 /// How long the end of a job may take to be told that nobody waits for.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
+/// What the log says where nobody could read it to its end.
+const END_MISSING: &str =
+    "\u{1b}[33;1m... the end of this log may be missing: it was lost with the pod of the job ...\u{1b}[0;m";
+
 /// What the clock cannot hold is this long.
 const A_YEAR: Duration = Duration::from_hours(24 * 365);
+
+/// How often it is looked whether the source has the log.
+const SENDING: Duration = Duration::from_millis(200);
 
 /// How long until another pod is tried where the helper's image was not to be had.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -56,9 +67,12 @@ pub(super) struct Course {
     pub(super) job: Arc<JobSpec>,
     pub(super) artifacts: Arc<dyn ArtifactStore>,
     pub(super) settings: JobSettings,
+    /// Why no pod can be made for the job any more.
+    pub(super) unfit: Option<Error>,
     pub(super) stored: Stored,
     pub(super) order: Order,
     pub(super) context: JobContext,
+    pub(super) reporter: Arc<Reporter>,
     pub(super) journal: Journal,
     pub(super) wishes: Wishes,
     pub(super) wish: watch::Receiver<Option<Wished>>,
@@ -73,15 +87,18 @@ pub(super) struct Course {
     pub(super) shown: Vec<String>,
     /// Not all of the log could be read again, so nobody knows its digest.
     pub(super) log_is_unknown: bool,
+    /// What is here is not byte by byte what the agent has sent.
+    pub(super) log_differs: bool,
     /// The last line about why a pod waits.
     pub(super) waits_for: Option<String>,
+    /// The last that an earlier process said in the log, as long as this one says nothing.
+    pub(super) said_before: Option<String>,
     /// What the last pod had to be replaced for, where the next one may have the same trouble.
     pub(super) trouble: Option<Waiting>,
 }
 
 /// What carries a job's log and end to its source.
 pub(super) struct Reporting {
-    pub(super) reporter: Reporter,
     pub(super) end: watch::Sender<Option<JobEnd>>,
     pub(super) done: CancellationToken,
 }
@@ -89,7 +106,8 @@ pub(super) struct Reporting {
 impl Course {
     /// Runs the job to its end and reports it.
     pub(super) async fn run(mut self, reporting: Reporting) {
-        let Reporting { reporter, end: sender, done } = reporting;
+        let Reporting { end: sender, done } = reporting;
+        let reporter = Arc::clone(&self.reporter);
         let finished = CancellationToken::new();
         let (wishes, timeout) = (self.wishes.clone(), self.job.timeout);
         let done = done.drop_guard();
@@ -108,10 +126,15 @@ impl Course {
         let ((found, log), ()) = tokio::join!(work, reporter.run(&finished));
         // What is made of the job is made; only the report is left.
         drop(done);
-        let Found { outcome, script_begun, phases, .. } = found;
-        let log = if self.log_is_unknown || reporter.is_behind() { LogDigest::default() } else { log };
-        let reported = report_end(&reporter, &outcome, log).await;
-        sender.send_replace(Some(JobEnd { outcome, reported, script_begun, log, phases }));
+        let Found { outcome, script_begun, phases, agent, .. } = found;
+        let is_known = !self.log_is_unknown && !self.log_differs && !reporter.is_behind();
+        let mut end = JobEnd { outcome, reported: true, script_begun, log: is_known.then_some(log), phases };
+        if let Some(AgentEnd { reported: true, log }) = agent {
+            end.log = log;
+        } else {
+            end.reported = report_end(&reporter, &end.outcome, end.log).await;
+        }
+        sender.send_replace(Some(end));
     }
 
     /// Waits until there is room for all of the log. Whoever wants the job gone waits only a moment for its log.
@@ -129,20 +152,40 @@ impl Course {
     }
 
     async fn work(&mut self) -> Found {
-        if let Some(Ending { outcome, script_begun }) = self.stored.record.ending.clone() {
-            return self.tell_again(outcome, script_begun).await;
+        if let Some(ending) = self.stored.record.ending.clone() {
+            return self.tell_again(ending).await;
+        }
+        // An earlier process may have ended between the two pods.
+        if !self.has_pod
+            && let Err(error) = self.remove_replaced().await
+        {
+            let text = format!("failed to {}", error.chain());
+            return Found::failed(FailureReason::RunnerSystemFailure, text, false);
         }
         loop {
-            let (attempted, missing, judgement) = Attempt::new(self).run().await;
+            let (attempted, seen) = Attempt::new(self).run().await;
             match attempted {
                 Attempted::Ended(mut found) => {
-                    let text = services::epilogue(self, &missing, judgement.as_ref()).await;
-                    let text = text.into_iter().chain(found.line.take()).collect::<Vec<_>>().join("\n");
+                    if let Some(AgentEnd { reported, log }) = found.agent.filter(|_| self.agent_reports()) {
+                        if reported {
+                            self.note_end(self.settings.services.is_empty());
+                            return found;
+                        }
+                        self.log_differs = log != Some(self.journal.digest());
+                    } else if self.agent_reports() && self.has_pod && (seen.is_aborted || seen.lacks_end) {
+                        // Nobody has read all that the agent has sent.
+                        self.log_differs = true;
+                    }
+                    let lost = (self.log_is_unknown || seen.lacks_end).then(|| END_MISSING.to_owned());
+                    let text =
+                        services::epilogue(self, &seen.missing_services, seen.judgement.as_ref()).await;
+                    let text = lost.into_iter().chain(text).chain(found.line.take());
+                    let text = text.collect::<Vec<_>>().join("\n");
                     if !text.is_empty() {
                         self.store_ending(&found, &text).await;
                     }
                     // Services are ended by nobody but us.
-                    self.note_end(found.agent_ended && self.settings.services.is_empty());
+                    self.note_end(found.agent.is_some() && self.settings.services.is_empty());
                     return found;
                 }
                 Attempted::Again { line, why } => {
@@ -155,30 +198,43 @@ impl Course {
     }
 
     /// An earlier process found the end and stored it. What the agent wrote before it may still be there.
-    async fn tell_again(&mut self, outcome: JobOutcome, script_begun: bool) -> Found {
-        if self.has_pod && !matches!(outcome, JobOutcome::Canceled) {
-            Attempt::new(self).read_again().await;
+    async fn tell_again(&mut self, ending: Ending) -> Found {
+        let Ending { outcome, script_begun, line } = ending;
+        if self.log_is_unknown {
+            let mut found = Found::untold(outcome, script_begun);
+            let lines: Vec<String> = [END_MISSING.to_owned()].into_iter().chain(found.line.take()).collect();
+            self.store_ending(&found, &lines.join("\n")).await;
+            return found;
         }
-        Found { outcome, script_begun, phases: Vec::new(), line: None, agent_ended: false }
+        let reads = self.has_pod && !matches!(outcome, JobOutcome::Canceled);
+        let is_read = if reads { Attempt::new(self).read_again().await } else { !self.has_pod };
+        let lost = (reads && !is_read).then(|| END_MISSING.to_owned());
+        // What was not read the source may have from the agent, and then the log here is not the one there.
+        self.log_differs = self.agent_reports() && !is_read;
+        for line in lost.into_iter().chain(line) {
+            let insertion = self.journal.insertion(&line, SystemTime::now());
+            self.journal.insert(insertion);
+        }
+        Found { outcome, script_begun, phases: Vec::new(), line: None, agent: None }
     }
 
-    /// Prepares another pod, or ends the job where there were enough.
+    /// Whether the agent writes the log to the source by itself.
+    pub(super) fn agent_reports(&self) -> bool {
+        self.order.reports != Reports::Nothing
+    }
+
+    /// Prepares another pod, or ends the job where there were enough. That there is to be another one is stored before
+    /// this one is removed: to a later process a pod that is gone is otherwise one that may have run the job.
     async fn next_attempt(&mut self, line: &str, why: Why) -> Option<Found> {
-        if let Some(wished) = self.wished() {
-            let verdict = super::end::without_record(Some(wished.wish), None);
-            if let super::end::Verdict::Ended(found) = verdict {
-                return Some(Found { script_begun: false, ..found });
-            }
+        if let Some(found) = self.ended_by_wish() {
+            return Some(found);
         }
         if self.stored.record.attempt >= MOST_ATTEMPTS && why == Why::TakenAway {
             let text = format!("{line}; that was pod number {MOST_ATTEMPTS} of this job");
             return Some(Found::failed(FailureReason::RunnerInterrupted, text, false));
         }
-        self.delete_pod(Some(1)).await;
-        if let Err(error) = self.wait_until_gone().await {
-            let text = format!("{line}; failed to {}", error.chain());
-            return Some(Found::failed(FailureReason::RunnerSystemFailure, text, false));
-        }
+        // Nobody else writes the log until the next pod has a node.
+        self.reporter.set_duty(Duty::Everything);
         let how = match why {
             Why::TakenAway => "starting another pod",
             Why::NextPull => "trying the next pull policy",
@@ -190,36 +246,80 @@ impl Course {
             self.waits_for = None;
             self.trouble = None;
         }
-        if why == Why::NoHelper {
-            sleep(PAUSE).await;
-        }
         let (before, inserted) = self.journal.next_agent(self.stored.record.before);
+        if before != self.stored.record.before {
+            // Of this part the next agent has no text, and neither has a later manager.
+            self.wait_until_sent(before.size).await;
+            if let Some(found) = self.ended_by_wish() {
+                return Some(found);
+            }
+        }
         let mut record = self.stored.record.clone();
         record.attempt += 1;
         record.pull += usize::from(why == Why::NextPull);
         record.pod = pod_name(&self.shared, &self.job, self.stored.name(), &record);
         record.pod_made = false;
+        record.replaced = Some(self.stored.record.pod.clone());
         record.before = before;
         record.inserted = inserted;
         self.order.attempt = record.attempt;
-        self.has_pod = false;
-        match self.store(record).await {
-            Ok(()) => {
-                self.note_leftovers();
-                None
-            }
-            Err(error) => {
-                let text = format!("{line}; failed to {}", error.chain());
-                Some(Found::failed(FailureReason::RunnerSystemFailure, text, false))
-            }
+        let replaced = async {
+            self.store(record).await?;
+            self.has_pod = false;
+            self.remove_replaced().await
+        };
+        if let Err(error) = replaced.await {
+            let text = format!("{line}; failed to {}", error.chain());
+            return Some(Found::failed(FailureReason::RunnerSystemFailure, text, false));
+        }
+        self.note_leftovers();
+        if why == Why::NoHelper {
+            self.pause(PAUSE).await;
+            return self.ended_by_wish();
+        }
+        None
+    }
+
+    /// How the job ended if it is to end and there is no pod that could tell.
+    fn ended_by_wish(&self) -> Option<Found> {
+        match without_record(Some(self.wished()?.wish), None) {
+            Verdict::Ended(found) => Some(Found { script_begun: false, ..found }),
+            Verdict::Again(_) => None,
         }
     }
 
-    async fn wait_until_gone(&self) -> Result<()> {
-        let mut followed = self.follow();
+    /// Waits that long, or until there is another wish. The log goes on meanwhile.
+    pub(super) async fn pause(&mut self, length: Duration) {
+        let Self { wish, journal, .. } = self;
+        let over = async {
+            journal.flush().await;
+            sleep(length).await;
+        };
+        tokio::select! {
+            biased;
+            () = changed(wish) => {}
+            () = over => {}
+        }
+    }
+
+    /// Waits until the source has the log before byte `size`, or there is a wish.
+    async fn wait_until_sent(&mut self, size: u64) {
+        while !self.reporter.has_sent(size) && self.wished().is_none() {
+            self.pause(SENDING).await;
+        }
+    }
+
+    /// Removes the pod of the attempt before, and waits until it is gone.
+    async fn remove_replaced(&self) -> Result<()> {
+        let (namespace, Some(pod)) = (&self.stored.namespace, &self.stored.record.replaced) else {
+            return Ok(());
+        };
+        let mut followed = self.shared.watches.follow(namespace, pod);
         followed.is_made();
         let is_gone = async { while !followed.now().gone && !followed.changed().await.gone {} };
-        let (namespace, pod) = (&self.stored.namespace, &self.stored.record.pod);
+        if let Err(error) = self.cluster.delete_pod(namespace, pod, Some(1)).await {
+            tracing::warn!(job = %self.job.id, error = error.chain(), "a pod could not be told to end");
+        }
         if self.cluster.pod(namespace, pod).await?.is_none() {
             return Ok(());
         }
@@ -254,7 +354,10 @@ impl Course {
     }
 
     /// The pod of the current attempt.
-    pub(super) fn pod(&self) -> Result<Pod> {
+    pub(super) fn pod(&mut self) -> Result<Pod> {
+        if let Some(error) = self.unfit.take() {
+            return Err(error);
+        }
         let mut pod = self.planned(pod_for)?;
         let labels = crate::record::labels(&self.shared.settings.manager, "pod");
         pod.metadata.labels.get_or_insert_default().extend(labels);
@@ -363,59 +466,6 @@ impl Course {
         *self.wish.borrow()
     }
 
-    /// Says something in the log, after it is stored.
-    pub(super) async fn say(&mut self, text: &str, time: SystemTime) {
-        let insertion = self.journal.insertion(text, time);
-        let mut record = self.stored.record.clone();
-        record.inserted.push(insertion.clone());
-        self.store_or_warn(record).await;
-        self.journal.insert(insertion);
-    }
-
-    /// Stores why the pod is about to be told to end.
-    pub(super) async fn store_wish(&mut self, wish: StoredWish) {
-        if self.stored.record.wish.is_some_and(|known| known >= wish) {
-            return;
-        }
-        let record = Record { wish: Some(wish), ..self.stored.record.clone() };
-        self.store_or_warn(record).await;
-    }
-
-    async fn store_ending(&mut self, found: &Found, text: &str) {
-        let insertion = self.journal.insertion(text, SystemTime::now());
-        let mut record = self.stored.record.clone();
-        record.inserted.push(insertion.clone());
-        record.ending = Some(Ending { outcome: found.outcome.clone(), script_begun: found.script_begun });
-        self.store_or_warn(record).await;
-        self.journal.insert(insertion);
-    }
-
-    async fn store_or_warn(&mut self, record: Record) {
-        if let Err(error) = self.store(record).await {
-            tracing::warn!(job = %self.job.id, error = error.chain(), "the state of a job is not stored");
-        }
-    }
-
-    async fn store(&mut self, record: Record) -> Result<()> {
-        let secret = self.stored.changed(&record, &self.order)?;
-        self.stored.record = record;
-        let (cluster, namespace) = (&self.cluster, &self.stored.namespace);
-        let stored = match cluster.replace_secret(namespace, &secret).await {
-            // Nobody else writes it: an earlier try of this very change was applied, and its answer was lost.
-            Err(error) if error.kind() == ErrorKind::Conflict => {
-                let Some(newer) = cluster.secret(namespace, self.stored.name()).await? else {
-                    return Err(error);
-                };
-                let mut secret = secret;
-                secret.metadata.resource_version = newer.metadata.resource_version;
-                cluster.replace_secret(namespace, &secret).await?
-            }
-            stored => stored?,
-        };
-        self.stored.secret = stored;
-        Ok(())
-    }
-
     /// Tells the pod to end. What is not there ends by itself.
     pub(super) async fn delete_pod(&self, grace: Option<u32>) {
         let (namespace, pod) = (&self.stored.namespace, &self.stored.record.pod);
@@ -469,7 +519,7 @@ async fn heed(reporter: &Reporter, wishes: &Wishes, timeout: Duration) -> std::c
 }
 
 /// Reports the end; tells whether nobody else needs to.
-async fn report_end(reporter: &Reporter, outcome: &JobOutcome, log: LogDigest) -> bool {
+async fn report_end(reporter: &Reporter, outcome: &JobOutcome, log: Option<LogDigest>) -> bool {
     let is_aborted = *reporter.wishes().borrow() == WishAction::Abort;
     let reporting = reporter.complete(outcome, log);
     if is_aborted {

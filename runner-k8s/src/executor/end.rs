@@ -1,6 +1,6 @@
 //! How a job ended, as a pure function of what its agent recorded, what its pod's status says, and what was asked for.
 
-use runner_core::{Failure, FailureReason, JobOutcome, PhaseRecord, agent::EndRecord};
+use runner_core::{Failure, FailureReason, JobOutcome, PhaseRecord, agent::EndRecord, outcome::LogDigest};
 
 use crate::{
     record::StoredWish,
@@ -25,26 +25,32 @@ pub(super) struct Found {
     /// What the log is to say of it, where the agent has not.
     pub(super) line: Option<String>,
     /// The agent came to its own end, and so do the containers that it holds.
-    pub(super) agent_ended: bool,
+    pub(super) agent: Option<AgentEnd>,
+}
+
+/// What an agent has done that came to its own end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct AgentEnd {
+    /// The source has the end from it.
+    pub(super) reported: bool,
+    /// The log so far, as the agent numbers it.
+    pub(super) log: Option<LogDigest>,
 }
 
 impl Found {
     /// A failure that the agent did not see.
     pub(super) fn failed(reason: FailureReason, message: impl Into<String>, script_begun: bool) -> Self {
-        let message = message.into();
-        let line = format!("\u{1b}[31;1mERROR: Job failed: {message}\u{1b}[0;m");
-        Self {
-            outcome: JobOutcome::failed(reason, message),
-            script_begun,
-            phases: Vec::new(),
-            line: Some(line),
-            agent_ended: false,
-        }
+        Self::untold(JobOutcome::failed(reason, message), script_begun)
+    }
+
+    /// An end that the log does not tell yet.
+    pub(super) fn untold(outcome: JobOutcome, script_begun: bool) -> Self {
+        let line = line_of(&outcome);
+        Self { outcome, script_begun, phases: Vec::new(), line, agent: None }
     }
 
     fn canceled(script_begun: bool) -> Self {
-        let line = Some("\u{1b}[31;1mERROR: Job failed: canceled\u{1b}[0;m".into());
-        Self { outcome: JobOutcome::Canceled, script_begun, phases: Vec::new(), line, agent_ended: false }
+        Self::untold(JobOutcome::Canceled, script_begun)
     }
 }
 
@@ -60,8 +66,11 @@ pub(super) fn of_record(
         script_begun: end.script_begun,
         phases: end.phases.clone(),
         line: None,
-        agent_ended: true,
+        agent: Some(AgentEnd { reported: end.reported, log: end.log }),
     };
+    if end.reported {
+        return Verdict::Ended(found);
+    }
     if record.stopped_from_outside {
         return match wish {
             Some(StoredWish::Cancel | StoredWish::Abort) => Verdict::Ended(found),
@@ -117,8 +126,18 @@ pub(super) fn without_record(wish: Option<StoredWish>, judgement: Option<&Judgem
 }
 
 fn with_failure(found: Found, failure: Failure) -> Found {
-    let line = Some(format!("\u{1b}[31;1mERROR: Job failed: {}\u{1b}[0;m", failure.message));
-    Found { outcome: JobOutcome::Failed(failure), line, ..found }
+    let outcome = JobOutcome::Failed(failure);
+    Found { line: line_of(&outcome), outcome, ..found }
+}
+
+/// What the log says of an end.
+fn line_of(outcome: &JobOutcome) -> Option<String> {
+    let why = match outcome {
+        JobOutcome::Succeeded => return None,
+        JobOutcome::Failed(failure) => failure.message.as_str(),
+        JobOutcome::Canceled => "canceled",
+    };
+    Some(format!("\u{1b}[31;1mERROR: Job failed: {why}\u{1b}[0;m"))
 }
 
 fn interrupted_by_us() -> Failure {

@@ -62,7 +62,7 @@ impl RunningJob for KubernetesJob {
         };
         let leftovers = self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).clone();
         remove(&self.cluster, &shared.watches, &leftovers).await?;
-        shared.jobs.forget(&self.id);
+        shared.jobs.forget(&self.id, self);
         Ok(())
     }
 }

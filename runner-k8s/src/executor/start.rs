@@ -11,8 +11,8 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use runner_core::{
-    CacheScope, JobContext, JobEvent, JobLease, JobSpec, Result,
-    agent::{LogStart, Order},
+    CacheScope, Error, JobContext, JobEvent, JobHandle, JobLease, JobSpec, Result,
+    agent::{LogStart, Order, Reports},
     log::{LogSpool, MemorySpool},
     outcome::LogDigest,
     report::{Reporter, accept},
@@ -56,10 +56,17 @@ pub(super) async fn start(
     let settings = JobSettings::for_job(&setup.config, &setup.runner, &lease.job)?;
     warn_of_limit(&lease.job, &context);
     let cluster = shared.cluster_of(&settings).await?;
-    let order = order(shared, &lease.job, &settings, &context);
+    let order = order(shared, &lease, &settings, &context);
     let Some(stored) = store(shared, &cluster, &lease, &context, (&settings, &order)).await? else {
         // An earlier process has stored it: the same job is gone on with.
-        return super::adopt::adopt(shared, &lease.job.id.clone(), lease, context).await;
+        let handle = JobHandle { job: lease.job.id.clone(), saved: None };
+        let adopted = super::adopt::adopt(shared, &handle.job, lease, context).await;
+        if adopted.is_err()
+            && let Err(error) = super::adopt::discard(shared, handle).await
+        {
+            tracing::warn!(error = error.chain(), "a job that could not be gone on with is left");
+        }
+        return adopted;
     };
     let wish = match accept(&*lease.report).await {
         Ok(wish) => wish,
@@ -75,7 +82,17 @@ pub(super) async fn start(
         shared,
         lease,
         context,
-        Launch { cluster, settings, order, stored, wish, has_pod: false, resumed: false, unread: None },
+        Launch {
+            cluster,
+            settings,
+            unfit: None,
+            order,
+            stored,
+            wish,
+            has_pod: false,
+            resumed: false,
+            unread: None,
+        },
     ))
 }
 
@@ -83,6 +100,8 @@ pub(super) async fn start(
 pub(super) struct Launch {
     pub(super) cluster: Cluster,
     pub(super) settings: JobSettings,
+    /// Why no pod can be made for it any more.
+    pub(super) unfit: Option<Error>,
     pub(super) order: Order,
     pub(super) stored: Stored,
     pub(super) wish: Wish,
@@ -100,14 +119,12 @@ pub(super) fn launch(
     context: JobContext,
     launch: Launch,
 ) -> Arc<KubernetesJob> {
-    let Launch { cluster, settings, order, stored, wish, has_pod, resumed, unread } = launch;
+    let Launch { cluster, settings, unfit, order, stored, wish, has_pod, resumed, unread } = launch;
     let JobLease { job, report, artifacts, saved, remote: _ } = lease;
     let before = unread.unwrap_or(stored.record.before.size);
     let spool: Arc<dyn LogSpool> = Arc::new(MemorySpool::bounded(SPOOL).starting_at(before));
-    let mut reporter = Reporter::new(report, Arc::clone(&spool), context.log.interval);
-    if resumed {
-        reporter = reporter.resumed(before);
-    }
+    let reporter = Reporter::new(report, Arc::clone(&spool), context.log.interval);
+    let reporter = Arc::new(if resumed { reporter.resumed(before) } else { reporter });
     reporter.note(wish);
     let wishes = Wishes::new(stored.record.wish.map(Wished::stored));
     let leftovers = Arc::new(Mutex::new(Leftovers {
@@ -117,7 +134,7 @@ pub(super) fn launch(
     let (sender, end) = watch::channel(None);
     let done = CancellationToken::new();
     let journal = match unread {
-        Some(size) => Journal::new(Arc::clone(&spool), context.log.timestamps, LogDigest { size, crc32: 0 }),
+        Some(size) => Journal::unread(Arc::clone(&spool), context.log.timestamps, size),
         None => journal_of(&stored.record, Arc::clone(&spool), context.log.timestamps),
     };
     let running = KubernetesJob {
@@ -134,29 +151,33 @@ pub(super) fn launch(
     for warning in &settings.warnings {
         context.events.job(&job.id, JobEvent::Notice(warning.clone()));
     }
-    let wish = wishes.subscribe();
+    let said_before = stored.record.inserted.last().filter(|_| resumed).map(|last| last.text.clone());
     let course = Course {
         shared: Arc::clone(shared),
         cluster,
         job,
         artifacts,
         settings,
+        unfit,
         stored,
         order,
         context,
+        reporter,
         journal,
+        wish: wishes.subscribe(),
         wishes,
-        wish,
         leftovers,
         has_pod,
         start_by: None,
         said: None,
         shown: Vec::new(),
         log_is_unknown: unread.is_some(),
+        log_differs: false,
         waits_for: None,
+        said_before,
         trouble: None,
     };
-    shared.tasks.spawn(course.run(Reporting { reporter, end: sender, done }));
+    shared.tasks.spawn(course.run(Reporting { end: sender, done }));
     Arc::new(running)
 }
 
@@ -181,15 +202,18 @@ async fn store(
         before: LogDigest::default(),
         inserted: Vec::new(),
         pod_made: false,
+        replaced: None,
         wish: None,
         ending: None,
     };
     let name = crate::record::secret_name(manager, &job.id);
     record.pod = pod_name(shared, job, &name, &record);
     let values = services::own_variables(job, settings);
-    let (first, others) = Storing { namespace, manager, job, order, record, values }.secrets()?;
+    let (first, others) =
+        Storing { namespace, manager, job, order, remote: lease.remote.as_ref(), record, values }
+            .secrets()?;
     let Some(first) = make_first(shared, cluster, settings, &first).await? else { return Ok(None) };
-    let stored = Stored::of(first)?;
+    let stored = Stored { namespace_is_own: settings.namespace_is_own, ..Stored::of(first)? };
     let mut more = others;
     more.extend(services_secret(&stored, settings, manager, job));
     for mut other in more {
@@ -291,7 +315,7 @@ fn own_namespace(name: &str, manager: &str) -> Namespace {
 pub(super) fn leftovers(shared: &Shared, stored: &Stored, settings: &JobSettings) -> Leftovers {
     Leftovers {
         namespace: stored.namespace.clone(),
-        namespace_is_own: settings.namespace_is_own,
+        namespace_is_own: stored.namespace_is_own,
         // Those that it owns vanish with it, but whoever cleans up wants to see them gone.
         secrets: stored.names().into_iter().chain(services::secret_name(stored, settings)).collect(),
         pointer: shared.pointer_to(&stored.namespace, stored.name()),
@@ -302,7 +326,19 @@ pub(super) fn leftovers(shared: &Shared, stored: &Stored, settings: &JobSettings
     }
 }
 
-fn order(shared: &Shared, job: &JobSpec, settings: &JobSettings, context: &JobContext) -> Order {
+/// What the agent can say by itself: of services only the manager can.
+fn reports(job: &JobSpec, settings: &JobSettings) -> Reports {
+    if settings.services.is_empty() {
+        Reports::LogAndEnd
+    } else if job.variables.is_true("CI_DEBUG_SERVICES") {
+        Reports::Log
+    } else {
+        Reports::LogAndSuccess
+    }
+}
+
+fn order(shared: &Shared, lease: &JobLease, settings: &JobSettings, context: &JobContext) -> Order {
+    let job = &lease.job;
     let project = match job.project.id {
         0 => job.project.name.clone(),
         project => project.to_string(),
@@ -325,7 +361,10 @@ fn order(shared: &Shared, job: &JobSpec, settings: &JobSettings, context: &JobCo
         cache_scope: CacheScope { runner: String::new(), project, protected: job.git.protected },
         channel: shared.settings.channel.is_some(),
         services: services::awaited(settings),
-        reports: false,
+        reports: match &lease.remote {
+            Some(remote) if shared.settings.can_report(remote) => reports(job, settings),
+            _ => Reports::Nothing,
+        },
         log_start: LogStart::default(),
     }
 }

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Pod;
-use runner_core::agent::{AgentEvent, EndRecord, Frame, FrameBody};
+use runner_core::{
+    agent::{AgentEvent, EndRecord, Frame, FrameBody},
+    report::Duty,
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -45,8 +48,12 @@ pub(super) struct View {
     pub(super) missing_services: Vec<usize>,
     /// When the helper was first seen to have ended.
     helper_ended: Option<Instant>,
-    /// When the pod was first seen to be on its way out.
+    /// Since when the pod is seen to be on its way out.
     going: Option<Instant>,
+    /// Since when nothing came of the stream of an agent that has ended.
+    silent: Option<Instant>,
+    /// The stream was given up before it had come to its end.
+    cut: bool,
 }
 
 impl View {
@@ -61,6 +68,8 @@ impl View {
             missing_services: Vec::new(),
             helper_ended: None,
             going: None,
+            silent: None,
+            cut: false,
         }
     }
 
@@ -76,9 +85,9 @@ impl View {
         if is_over(&judgement.helper) {
             self.helper_ended.get_or_insert(now);
         }
-        if pod.metadata.deletion_timestamp.is_some() || judgement.ending.is_some() {
-            self.going.get_or_insert(now);
-        }
+        // A node that did not answer for a while may answer again.
+        let is_going = pod.metadata.deletion_timestamp.is_some() || judgement.ending.is_some();
+        self.going = is_going.then(|| self.going.unwrap_or(now));
         self.judgement = Some(judgement);
         self.pod = Some(pod);
     }
@@ -86,6 +95,7 @@ impl View {
     /// Takes a frame, apart from its part of the log.
     pub(super) fn take(&mut self, frame: &Frame) {
         self.heard = true;
+        self.silent = None;
         match &frame.body {
             FrameBody::Event(AgentEvent::ServiceMissing(number)) => self.missing_services.push(*number),
             FrameBody::End(record) => {
@@ -95,11 +105,49 @@ impl View {
         }
     }
 
+    /// Whether the agent runs or has run.
+    pub(super) fn has_agent(&self) -> bool {
+        let helper = self.judgement.as_ref().map(|judgement| &judgement.helper);
+        helper.is_some_and(|helper| matches!(helper, ContainerState::Running) || helper.has_run())
+    }
+
     /// Whether the agent's log can be had.
     pub(super) fn has_log(&self) -> bool {
-        let helper = self.judgement.as_ref().map(|judgement| &judgement.helper);
-        !self.gone
-            && helper.is_some_and(|helper| matches!(helper, ContainerState::Running) || helper.has_run())
+        !self.gone && self.has_agent()
+    }
+
+    /// Whether the pod has a node, so that its containers may start at any moment.
+    pub(super) fn is_bound(&self) -> bool {
+        let node = self.pod.as_ref().and_then(|pod| pod.spec.as_ref()?.node_name.as_deref());
+        node.is_some_and(|node| !node.is_empty())
+    }
+
+    /// What of a job the manager reports whose agent reports by itself. `may_be_there`: the pod is made, or may be, whether it
+    /// is seen or not. `is_late`: the agent had its time to end.
+    ///
+    /// From when the pod has a node, the agent may begin at any moment, and knows only what the log held before; heartbeats
+    /// are the manager's until the agent runs.
+    pub(super) fn duty(&self, may_be_there: bool, is_late: bool) -> Duty {
+        let has_left = (self.told.is_some() || self.is_over()) && !self.is_reported();
+        if has_left || is_late {
+            Duty::Everything
+        } else if self.has_agent() {
+            Duty::Nothing
+        } else if self.is_bound() || (may_be_there && self.pod.is_none()) {
+            Duty::Heartbeats
+        } else {
+            Duty::Everything
+        }
+    }
+
+    /// Whether the pod is about to go, or cannot go on.
+    pub(super) fn is_going(&self) -> bool {
+        self.going.is_some()
+    }
+
+    /// Whether the source has the end from the agent.
+    pub(super) fn is_reported(&self) -> bool {
+        self.record().is_some_and(|record| record.end.reported)
     }
 
     /// Whether a script can begin.
@@ -144,8 +192,9 @@ impl View {
         let told = self.told.as_ref().map(|(_, at)| *at + LAG);
         let overdue = self.going.map(|going| going + self.longest_way());
         let ended = self.helper_ended.map(|ended| ended + LAG * 2);
+        let silent = self.silent.map(|silent| silent + LAG * 2);
         let now = Instant::now();
-        [told, overdue, ended].into_iter().flatten().filter(|time| *time > now).min()
+        [told, overdue, ended, silent].into_iter().flatten().filter(|time| *time > now).min()
     }
 
     /// Whether the agent's end was told so long ago that the status must say all that it will.
@@ -155,9 +204,23 @@ impl View {
         self.gone || self.is_terminal() || since.is_some_and(|at| at.elapsed() >= LAG)
     }
 
-    /// Whether the stream took too long to end after its container had.
-    pub(super) fn is_stuck(&self) -> bool {
-        self.gone || self.helper_ended.is_some_and(|ended| ended.elapsed() >= LAG * 2)
+    /// Gives up the stream of an agent that has ended where nothing more comes of it. One that waits here, since there is no
+    /// room for what it brings, is not given up.
+    pub(super) fn cut_if_silent(&mut self, has_room: bool) {
+        if !has_room || !self.is_over() || !matches!(self.stream, Stream::Open(_)) {
+            self.silent = None;
+            return;
+        }
+        let since = *self.silent.get_or_insert_with(Instant::now);
+        if since.elapsed() >= LAG * 2 {
+            self.stream = Stream::Read;
+            self.cut = true;
+        }
+    }
+
+    /// Whether the agent may have written more than was to be had.
+    pub(super) fn may_lack_log(&self) -> bool {
+        (self.gone || self.cut) && self.told.is_none() && self.has_agent()
     }
 
     fn is_terminal(&self) -> bool {
@@ -181,3 +244,6 @@ impl View {
 fn is_over(state: &ContainerState) -> bool {
     matches!(state, ContainerState::Ended { .. })
 }
+
+#[cfg(test)]
+mod tests;

@@ -255,7 +255,7 @@ fn the_token_is_mounted_only_with_an_account() {
 fn the_deadline_leaves_time_before_and_after_the_job() {
     let mut case = Case::new("poll_timeout = 60");
     case.job.timeout = std::time::Duration::from_mins(10);
-    assert_eq!(case.spec().active_deadline_seconds, Some(60 + 600 + 600));
+    assert_eq!(case.spec().active_deadline_seconds, Some(60 + 600 + 1500));
     case.job.timeout = std::time::Duration::MAX;
     assert_eq!(case.spec().active_deadline_seconds, Some(i64::from(i32::MAX)));
     case.runner.flags.insert("FF_USE_POD_ACTIVE_DEADLINE_SECONDS".into(), false);

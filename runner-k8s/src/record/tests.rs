@@ -6,7 +6,7 @@ use runner_core::{
     job::{Credential, Variable},
 };
 
-use runner_core::agent::LogStart;
+use runner_core::agent::{LogStart, Reports};
 
 use super::*;
 
@@ -26,7 +26,7 @@ pub(crate) fn order() -> Order {
         cache_scope: CacheScope { runner: String::new(), project: String::new(), protected: false },
         channel: false,
         services: Vec::new(),
-        reports: false,
+        reports: Reports::Nothing,
         log_start: LogStart::default(),
     }
 }
@@ -42,6 +42,7 @@ fn record() -> Record {
         pull: 0,
         before: LogDigest::default(),
         inserted: Vec::new(),
+        replaced: None,
         pod_made: false,
         wish: None,
         ending: None,
@@ -51,6 +52,7 @@ fn record() -> Record {
 fn stored(job: &JobSpec) -> (Stored, Vec<Secret>) {
     let order = order();
     let storing = Storing {
+        remote: None,
         namespace: "ci",
         manager: "m",
         job,

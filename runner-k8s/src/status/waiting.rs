@@ -1,7 +1,7 @@
 //! Why a pod, or a part of it, has not started.
 
 use k8s_openapi::api::core::v1::Pod;
-use runner_core::FailureReason;
+use runner_core::{FailureReason, WaitClass};
 
 use super::{
     ContainerState, ImageTrouble, Obstacle, Refusal, StartTrouble,
@@ -44,6 +44,19 @@ pub enum WaitCause {
     Start(StartTrouble),
     /// The API server refused to create the pod.
     Refused(Refusal),
+}
+
+impl WaitCause {
+    /// The class of it, as an embedder counts it.
+    pub(crate) fn class(&self) -> WaitClass {
+        match self {
+            Self::Unscheduled | Self::NotScheduled(_) => WaitClass::Scheduling,
+            Self::Creating | Self::Initialising => WaitClass::Starting,
+            Self::Image(_) => WaitClass::Image,
+            Self::Start(_) => WaitClass::Trouble,
+            Self::Refused(_) => WaitClass::Refused,
+        }
+    }
 }
 
 /// What the pod waits for: the first permanent trouble of a container, else the first trouble, else what comes next.

@@ -9,7 +9,7 @@ fn record(outcome: JobOutcome) -> EndRecord {
         outcome,
         reported: false,
         script_begun: true,
-        log: LogDigest::default(),
+        log: Some(LogDigest::default()),
         phases: Vec::new(),
     };
     EndRecord { attempt: 1, end, stopped_from_outside: false, build_lost: false }
