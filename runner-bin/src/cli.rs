@@ -4,6 +4,10 @@ use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+#[cfg_attr(not(test), expect(dead_code, reason = "nothing runs the jobs of a server yet"))]
+#[expect(clippy::doc_markdown, reason = "clap shows these texts as they are")]
+pub(crate) mod accounts;
+
 /// Runs CI jobs.
 #[derive(Debug, Parser)]
 #[command(name = "runner", version, disable_help_subcommand = true, arg_required_else_help = true)]
@@ -24,6 +28,27 @@ pub(crate) enum Command {
     /// Exit status: 0 all is well, 1 a job failed or the run was cancelled, 2 wrong use or a wrong file, 3 runner could
     /// not do its work.
     Exec(Box<Exec>),
+
+    /// Takes jobs of the GitLab servers of a config.toml, and runs them.
+    ///
+    /// TERM and INT end it at once: jobs in pods run on, report themselves and are adopted by the next one. QUIT ends it
+    /// when its jobs have ended. HUP has it read the config again, which it also does by itself when that changes.
+    Run(accounts::Run),
+
+    /// Adds a runner to a config.toml.
+    ///
+    /// The token is the one that GitLab shows when the runner is made on its pages (glrt-…). Nothing of the config changes
+    /// but for the new entry at its end.
+    Register(Box<accounts::Register>),
+
+    /// Asks the servers whether they know the runners of a config.toml.
+    Verify(accounts::Verify),
+
+    /// Takes runners off their server and out of a config.toml.
+    Unregister(accounts::Unregister),
+
+    /// Lists the runners of a config.toml.
+    List(accounts::List),
 }
 
 /// What `runner exec` is asked for.
@@ -173,8 +198,8 @@ mod tests {
     }
 
     fn exec(words: &[&str]) -> Exec {
-        let Command::Exec(exec) =
-            Cli::try_parse_from(["runner", "exec"].iter().chain(words)).unwrap().command;
+        let parsed = Cli::try_parse_from(["runner", "exec"].iter().chain(words)).unwrap();
+        let Command::Exec(exec) = parsed.command else { panic!("it is for exec") };
         *exec
     }
 

@@ -27,6 +27,21 @@ pub(crate) struct WrongFile {
     pub(crate) text: String,
 }
 
+impl From<runner_config::Mistakes> for WrongFile {
+    fn from(mistakes: runner_config::Mistakes) -> Self {
+        let runner_config::Mistakes { file, found, text } = mistakes;
+        let diagnostic = |mistake: runner_config::Mistake| Diagnostic {
+            file: file.clone(),
+            line: mistake.line,
+            column: mistake.column,
+            length: mistake.length,
+            message: mistake.message,
+            help: mistake.help,
+        };
+        Self { diagnostics: Diagnostics(found.into_iter().map(diagnostic).collect()), text }
+    }
+}
+
 impl fmt::Display for WrongFile {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = self.diagnostics.0.first().map_or("the file", |first| &first.file);

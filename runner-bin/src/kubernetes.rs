@@ -1,9 +1,10 @@
 //! What `--executor kubernetes` makes of the command line: a client, a config, and what brings the sources.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use anyhow::anyhow;
 use runner_cache::name;
+use runner_config::ExecutorConfig;
 use runner_core::{ErrorKind, executor::LogLimits};
 use runner_k8s::{
     KubernetesExecutor, KubernetesSettings,
@@ -11,15 +12,15 @@ use runner_k8s::{
 };
 use runner_pipeline::PipelineJob;
 
-use crate::{cli::Exec, fault::Fault, plan::Plan, wire};
+use crate::{cli::Exec, configured::Additions, fault::Fault, plan::Plan, wire};
 
 mod config_file;
-mod configured;
 mod shipper;
 
-use config_file::RunnerEntry;
-pub(crate) use configured::{Additions, ConfiguredSource};
 pub(crate) use shipper::Shipper;
+
+/// How many bytes of a log are kept where there is no config.
+const LOG_SIZE: u64 = 4 << 20;
 
 /// What runs jobs on a cluster.
 #[derive(Debug, Clone)]
@@ -37,13 +38,13 @@ pub(crate) struct ClusterParts {
 impl ClusterParts {
     /// The parts for `jobs`.
     pub(crate) async fn new(options: &Exec, plan: &Plan, jobs: &[PipelineJob]) -> Result<Self, Fault> {
-        let entry = match &options.config {
-            Some(path) => config_file::read(path, options.runner.as_deref())?,
-            None => RunnerEntry::default(),
-        };
-        let mut config = entry.kubernetes.clone().unwrap_or_default();
         let source = options.config.as_deref();
-        refuse_mistakes(&config, source)?;
+        let entry = source.map(|path| config_file::read(path, options.runner.as_deref())).transpose()?;
+        let mut config = match entry.as_ref().map(|entry| &entry.executor) {
+            Some(ExecutorConfig::Kubernetes(config)) => (**config).clone(),
+            _ => KubernetesConfig::default(),
+        };
+        refuse_what_is_not_done(&config, source)?;
         refuse_jobs_without_image(&config, jobs)?;
         let client = runner_k8s::connect(&config).await.map_err(|error| no_cluster(&error))?;
         if source.is_none() {
@@ -52,16 +53,19 @@ impl ClusterParts {
         let shipper = Arc::new(Shipper::default());
         let root = plan.repository.root();
         let mut settings = KubernetesSettings::new(manager(&wire::machine(), root));
-        settings.patch_files = patch_files(&config)?;
+        settings.patch_files = wire::patch_files(&config).map_err(Fault::wrong_use)?;
         settings.config = config;
         settings.token = "exec".into();
         settings.channel = Some(Arc::clone(&shipper) as _);
-        settings.runner.flags.clone_from(&entry.feature_flags);
-        if let Some(builds) = entry.builds_dir.as_ref().filter(|builds| !builds.is_empty()) {
-            settings.runner.builds_dir.clone_from(builds);
+        let mut log = LogLimits { size: LOG_SIZE, ..wire::log_limits() };
+        if let Some(entry) = &entry {
+            settings.runner.flags.clone_from(&entry.feature_flags);
+            if let Some(builds) = &entry.builds_dir {
+                settings.runner.builds_dir.clone_from(builds);
+            }
+            log.size = entry.output_limit;
         }
-        let log = LogLimits { size: entry.log_size(), ..wire::log_limits() };
-        let additions = Additions::of(&entry).map_err(Fault::wrong_use)?;
+        let additions = entry.as_ref().map(Additions::of).unwrap_or_default();
         Ok(Self { executor: KubernetesExecutor::new(client, settings), shipper, additions, log })
     }
 }
@@ -92,11 +96,11 @@ fn no_cluster(error: &runner_core::Error) -> Fault {
     }
 }
 
-/// Refuses a config that asks for what is wrong or is not done. What merely has no effect is a finding of the executor.
-fn refuse_mistakes(config: &KubernetesConfig, source: Option<&Path>) -> Result<(), Fault> {
+/// Refuses a config that asks for what is not done. What merely has no effect is a finding of the executor.
+fn refuse_what_is_not_done(config: &KubernetesConfig, source: Option<&Path>) -> Result<(), Fault> {
     let Some(source) = source else { return Ok(()) };
-    let is_mistake = |remark: &Remark| remark.class != RemarkClass::NoEffect;
-    let mistakes: Vec<_> = config.validate().into_iter().chain(config.review()).filter(is_mistake).collect();
+    let is_refused = |remark: &Remark| remark.class == RemarkClass::Refused;
+    let mistakes: Vec<_> = config.review().into_iter().filter(is_refused).collect();
     if mistakes.is_empty() {
         return Ok(());
     }
@@ -119,15 +123,6 @@ fn refuse_jobs_without_image(config: &KubernetesConfig, jobs: &[PipelineJob]) ->
     let help = "name one in the pipeline, for all jobs with `default: image:`, or as `image` in [runners.kubernetes] \
                 of a --config";
     Err(Fault::wrong_use(anyhow!(text)).help(help))
-}
-
-fn patch_files(config: &KubernetesConfig) -> Result<BTreeMap<String, String>, Fault> {
-    let paths = config.pod_spec.iter().map(|patch| &patch.patch_path).filter(|path| !path.is_empty());
-    let read = |path: &String| {
-        let text = fs_err::read_to_string(path).map_err(Fault::wrong_use)?;
-        Ok((path.clone(), text))
-    };
-    paths.map(read).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The binary `runner`: a command line on top of the libraries.
 
 mod cli;
+mod configured;
+mod connection;
 mod containers;
 mod document;
 mod duration;
@@ -8,14 +10,24 @@ mod environment;
 mod exec;
 mod exit_code;
 mod fault;
+mod gitlab_accounts;
 mod graph;
+mod health;
 mod hint;
 mod home;
+mod job_lines;
+mod jobs_seen;
 mod kubernetes;
 mod ledger;
 mod log_files;
+mod metrics;
+mod monitor;
 mod narrator;
 mod plan;
+mod registration;
+mod run;
+mod runner_list;
+mod short_token;
 mod signals;
 mod stdio;
 mod summary;
@@ -44,5 +56,10 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Command::Exec(options) => runtime.block_on(exec::exec(&options)).into(),
+        Command::Run(options) => runtime.block_on(run::run(&options)).into(),
+        Command::Register(options) => runtime.block_on(registration::register(&options)).into(),
+        Command::Verify(options) => runtime.block_on(registration::verify(&options)).into(),
+        Command::Unregister(options) => runtime.block_on(registration::unregister(&options)).into(),
+        Command::List(options) => runner_list::show(&options).into(),
     }
 }

@@ -312,7 +312,7 @@ impl Narration {
         let Some(entry) = self.ledger.entries.get_mut(index) else { return };
         match event {
             JobEvent::Starting { .. } => entry.enter(Phase::Prepare, now),
-            JobEvent::Waiting { reason } => entry.wait_for(reason),
+            JobEvent::Waiting { reason, .. } => entry.wait_for(reason),
             JobEvent::PhaseStarted(phase) => entry.enter(phase, now),
             JobEvent::Notice(text) => self.screen.notice(index, &text),
             JobEvent::Ended(end) => entry.measure(&end),

@@ -1,8 +1,12 @@
 //! Makes the parts of a run out of the command line and the environment: the only place that reads the environment.
 
 use std::{
+    collections::BTreeMap,
     env,
+    ffi::OsString,
+    io,
     num::NonZeroUsize,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -16,15 +20,17 @@ use runner_agent::{
 };
 use runner_cache::DirectoryCache;
 use runner_core::{CacheBackend, Executor, Finding, JobSource, executor::LogLimits};
+use runner_k8s::config::KubernetesConfig;
 use runner_pipeline::{ArtifactFactory, PipelineJob, PipelineSource, Snapshot};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
     cli::{Exec, ExecutorName},
+    configured::ConfiguredSource,
     containers, environment,
     fault::Fault,
     home::UserHome,
-    kubernetes::{self, ClusterParts, ConfiguredSource},
+    kubernetes::{self, ClusterParts},
     plan::Plan,
     stdio::Taste,
 };
@@ -126,6 +132,23 @@ pub(crate) fn log_limits() -> LogLimits {
     LogLimits { size: u64::MAX, timestamps: false, interval: Duration::ZERO }
 }
 
+/// The variables of the environment that are text.
+pub(crate) fn variables() -> BTreeMap<String, String> {
+    let text =
+        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    env::vars_os().filter_map(text).collect()
+}
+
+/// Whether this program runs as root.
+pub(crate) fn is_root() -> bool {
+    fs_err::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+/// The name of this host; in a pod the name of the pod.
+pub(crate) fn host_name() -> String {
+    fs_err::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+}
+
 /// How many jobs run at a time.
 pub(crate) fn jobs_at_once(options: &Exec) -> NonZeroUsize {
     let usual = || match options.executor {
@@ -133,6 +156,12 @@ pub(crate) fn jobs_at_once(options: &Exec) -> NonZeroUsize {
         ExecutorName::Kubernetes => NonZeroUsize::new(JOBS_ON_A_CLUSTER),
     };
     options.jobs_at_once.or_else(usual).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// The content of each file that a `patch_path` names.
+pub(crate) fn patch_files(config: &KubernetesConfig) -> io::Result<BTreeMap<String, String>> {
+    let paths = config.pod_spec.iter().map(|patch| &patch.patch_path).filter(|path| !path.is_empty());
+    paths.map(|path| Ok((path.clone(), fs_err::read_to_string(path)?))).collect()
 }
 
 /// What tells this machine apart from others, as far as that is known.
@@ -152,6 +181,6 @@ pub(crate) fn taste() -> Taste {
 pub(crate) fn listen_to_tracing() {
     if env::var_os("RUNNER_LOG").is_some() {
         let filter = EnvFilter::from_env("RUNNER_LOG");
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
     }
 }

@@ -75,7 +75,7 @@ async fn a_job_that_fails_is_told_with_its_log_its_phases_and_a_hint() {
             outcome: JobOutcome::script_failed(127),
             reported: true,
             script_begun: true,
-            log: LogDigest::default(),
+            log: Some(LogDigest::default()),
             phases: vec![script],
         };
         narrator.event(Event::Job { job: JobId::new("a-1"), event: JobEvent::Ended(end) });

@@ -1,4 +1,4 @@
-//! `--list`.
+//! `--list`, and `runner list`.
 
 use crate::project::Project;
 
@@ -43,4 +43,21 @@ fn an_event_decides_what_is_in_it() {
 fn a_named_job_is_listed_with_what_it_needs() {
     let (_, graph) = Project::new(PIPELINE).unwrap().document(&["--list", "ship"]).unwrap();
     assert_eq!(graph["jobs"].as_array().unwrap().len(), 2, "{graph}");
+}
+
+#[test]
+fn the_runners_of_a_config_are_listed_from_where_the_environment_says() {
+    let project = Project::new(PIPELINE).unwrap();
+    let text =
+        "[[runners]]\nname = \"a\"\nurl = \"https://g.example\"\ntoken = \"$TOKEN\"\nexecutor = \"shell\"\n";
+    let config = project.path().join("config.toml");
+    fs_err::write(&config, text).unwrap();
+    let output =
+        project.command().arg("list").env("CONFIG_FILE", &config).env("TOKEN", "glrt-x").output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    insta::assert_snapshot!(shown, @"
+    NAME  EXECUTOR  TOKEN   URL
+    a     shell     glrt-…  https://g.example
+    ");
+    assert!(output.status.success());
 }

@@ -4,6 +4,7 @@ mod bad_input;
 mod documents;
 mod lists;
 mod project;
+mod registration;
 mod runs;
 mod secrets;
 mod signals;

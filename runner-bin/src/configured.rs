@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result as Parsed, anyhow};
 use async_trait::async_trait;
+use runner_config::RunnerConfig;
 use runner_core::{
     Capacity, JobLease, JobSource, Result, SavedLease,
     job::{Hook, HookName, Variable},
 };
 use tokio_util::sync::CancellationToken;
-
-use super::config_file::RunnerEntry;
 
 /// What is added to each job.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,30 +22,24 @@ pub(crate) struct Additions {
 
 impl Additions {
     /// Those of a `[[runners]]`.
-    pub(super) fn of(entry: &RunnerEntry) -> Parsed<Self> {
-        let variable = |text: &String| match text.split_once('=') {
-            Some((key, value)) if !key.trim().is_empty() => {
-                Ok(Variable { public: false, ..Variable::new(key.trim(), value) })
-            }
-            _ => Err(anyhow!("{text:?} in `environment` of the config is no KEY=VALUE")),
-        };
-        let hook = |name, script: Option<&String>| {
-            let script = script.filter(|script| !script.trim().is_empty())?;
-            Some(Hook { name, script: vec![script.clone()] })
-        };
+    pub(crate) fn of(runner: &RunnerConfig) -> Self {
+        let variable =
+            |(key, value): &(String, String)| Variable { public: false, ..Variable::new(key, value) };
+        let hook = |name, script: Option<&String>| Some(Hook { name, script: vec![script?.clone()] });
+        let scripts = &runner.scripts;
         let before = [
-            hook(HookName::PreGetSourcesScript, entry.pre_get_sources()),
-            hook(HookName::PreBuildScript, entry.pre_build_script.as_ref()),
+            hook(HookName::PreGetSourcesScript, scripts.pre_get_sources.as_ref()),
+            hook(HookName::PreBuildScript, scripts.pre_build.as_ref()),
         ];
         let after = [
-            hook(HookName::PostGetSourcesScript, entry.post_get_sources_script.as_ref()),
-            hook(HookName::PostBuildScript, entry.post_build_script.as_ref()),
+            hook(HookName::PostGetSourcesScript, scripts.post_get_sources.as_ref()),
+            hook(HookName::PostBuildScript, scripts.post_build.as_ref()),
         ];
-        Ok(Self {
-            variables: entry.environment.iter().map(variable).collect::<Parsed<_>>()?,
+        Self {
+            variables: runner.environment.iter().map(variable).collect(),
             before: before.into_iter().flatten().collect(),
             after: after.into_iter().flatten().collect(),
-        })
+        }
     }
 
     fn added_to(&self, mut lease: JobLease) -> JobLease {
@@ -96,15 +88,17 @@ impl JobSource for ConfiguredSource {
 
 #[cfg(test)]
 mod tests {
+    use runner_config::Surroundings;
+
     use super::*;
 
     #[test]
-    fn a_line_of_the_environment_without_a_value_is_refused() {
-        let entry = |line: &str| RunnerEntry { environment: vec![line.into()], ..RunnerEntry::default() };
-        assert!(Additions::of(&entry("A")).is_err());
-        assert_eq!(
-            Additions::of(&entry("A=b=c")).unwrap().variables,
-            [Variable { public: false, ..Variable::new("A", "b=c") }]
-        );
+    fn variables_and_scripts_of_the_config_are_added() {
+        let text = "[[runners]]\nexecutor = \"kubernetes\"\nenvironment = [\"A=b=c\"]\npre_build_script = \"true\"\n";
+        let config = runner_config::parse("c", text).resolve_offline(&Surroundings::default()).unwrap();
+        let additions = Additions::of(&config.runners[0]);
+        assert_eq!(additions.variables, [Variable { public: false, ..Variable::new("A", "b=c") }]);
+        let hook = Hook { name: HookName::PreBuildScript, script: vec!["true".into()] };
+        assert_eq!((additions.before, additions.after), (vec![hook], vec![]));
     }
 }

@@ -1,0 +1,183 @@
+//! Makes a runner ready: its server knows it, and what runs its jobs is there.
+
+use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use runner_agent::local::{LocalConfig, LocalExecutor};
+use runner_cache::{DirectoryCache, name};
+use runner_config::{ExecutorConfig, Report, RunnerConfig, registration::Server};
+use runner_core::{
+    CacheBackend, Executor, Finding, JobSource, Severity, executor::LogLimits, run::RunnerConfig as Ready,
+};
+use runner_gitlab::{GitLabSource, RunnerInfo, SourceSettings, register};
+use runner_k8s::{KubernetesExecutor, KubernetesSettings, config::KubernetesConfig};
+
+use crate::{
+    cli::accounts::Variables,
+    configured::{Additions, ConfiguredSource},
+    connection::connection,
+    environment,
+    short_token::short_token,
+    wire,
+};
+
+/// What all runners share.
+#[derive(Debug)]
+pub(super) struct Surrounding {
+    /// What tells this machine from others with the same token.
+    pub(super) system_id: String,
+    /// Variables of the environment.
+    pub(super) variables: Variables,
+    /// Where the config is.
+    pub(super) folder: PathBuf,
+}
+
+/// Makes a runner ready, if it can be. It fails with what completes "failed to …".
+pub(super) async fn prepare(
+    config: &RunnerConfig,
+    check_interval: Duration,
+    surrounding: &Surrounding,
+) -> Result<Ready> {
+    let executor = executor(config, surrounding).await?;
+    let identity = identity(config);
+    let server = Server { url: config.url.clone(), tls: config.tls.clone() };
+    let mut connection = connection(&server, &surrounding.folder, &surrounding.variables)?;
+    connection.response_timeout = connection.response_timeout.max(config.artifact.response_header_timeout);
+    connection.upload_timeout = config.artifact.upload_timeout;
+    let mut settings = SourceSettings::new(
+        &identity,
+        connection,
+        config.token.clone(),
+        &surrounding.system_id,
+        RunnerInfo::new(config.executor.name()),
+    );
+    settings.check_interval = check_interval;
+    settings.strict_check_interval = config.strict_check_interval;
+    settings.unhealthy_requests_limit = config.unhealthy_requests_limit;
+    settings.unhealthy_interval = config.unhealthy_interval;
+    settings.clone_url.clone_from(&config.clone_url);
+    let source = GitLabSource::new(settings.clone())?;
+    // GitLab learns here what a runner can do: without that it cancels without a grace.
+    register::verify(source.client(), &settings.token, &settings.system_id, &settings.info).await?;
+    said(config, executor.check().await)?;
+    let source: Arc<dyn JobSource> = Arc::new(ConfiguredSource::new(Arc::new(source), Additions::of(config)));
+    let title = if config.name.is_empty() { identity.clone() } else { format!("{} {identity}", config.name) };
+    Ok(Ready {
+        title,
+        cache: cache(config),
+        limit: config.limit.and_then(NonZeroUsize::new),
+        requests: NonZeroUsize::new(config.request_concurrency).unwrap_or(NonZeroUsize::MIN),
+        log: LogLimits {
+            size: config.output_limit,
+            timestamps: config.is_on("FF_TIMESTAMPS"),
+            ..LogLimits::default()
+        },
+        ..Ready::new(identity, source, executor)
+    })
+}
+
+/// Says what a check found; what keeps jobs from running is an error.
+fn said(config: &RunnerConfig, findings: Vec<Finding>) -> Result<()> {
+    let mut fatal = Vec::new();
+    for Finding { severity, message, mend } in findings {
+        let line = if mend.is_empty() { message } else { format!("{message}; {mend}") };
+        match severity {
+            Severity::Note => tracing::info!(runner = config.name, "{line}"),
+            Severity::Warning => tracing::warn!(runner = config.name, "{line}"),
+            Severity::Fatal => fatal.push(line),
+        }
+    }
+    if !fatal.is_empty() {
+        bail!("no job can run before this is mended: {}", fatal.join("; "));
+    }
+    Ok(())
+}
+
+/// What a runner is known by in stored jobs and in the names of pods: the part of its token that GitLab shows as well, or
+/// what is made of a token that is too short to show any of it. It is the same after each start, and two runners have two.
+pub(super) fn identity(config: &RunnerConfig) -> String {
+    let token = config.token.expose();
+    let shown = match short_token(token) {
+        shown if shown.is_empty() => {
+            let digest = name::unique(&format!("{}\n{token}", config.url));
+            digest.split_at(digest.len().saturating_sub(9)).1.to_owned()
+        }
+        shown => shown,
+    };
+    // The end of a label is a letter or a digit.
+    shown.trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric()).to_owned()
+}
+
+async fn executor(config: &RunnerConfig, surrounding: &Surrounding) -> Result<Arc<dyn Executor>> {
+    match &config.executor {
+        ExecutorConfig::Kubernetes(kubernetes) => {
+            let client = runner_k8s::connect(kubernetes).await?;
+            let settings = kubernetes_settings(config, kubernetes)?;
+            Ok(KubernetesExecutor::new(client, settings))
+        }
+        ExecutorConfig::Shell => {
+            let environment = environment::for_jobs(
+                surrounding.variables.iter().map(|(name, value)| (name.into(), value.into())),
+            );
+            let builds = config.builds_dir.as_ref().map_or_else(|| home("builds"), PathBuf::from);
+            Ok(LocalExecutor::new(LocalConfig { environment, ..LocalConfig::new(builds) }))
+        }
+    }
+}
+
+fn kubernetes_settings(config: &RunnerConfig, kubernetes: &KubernetesConfig) -> Result<KubernetesSettings> {
+    let identity = identity(config);
+    let mut settings = KubernetesSettings::new(&identity);
+    settings.patch_files = wire::patch_files(kubernetes).context("read what `patch_path` names")?;
+    settings.config = kubernetes.clone();
+    settings.token = identity;
+    settings.relays = config.report == Report::Relay;
+    settings.debug_trace_disabled = config.debug_trace_disabled;
+    settings.runner.flags.clone_from(&config.feature_flags);
+    if let Some(builds) = &config.builds_dir {
+        settings.runner.builds_dir.clone_from(builds);
+    }
+    Ok(settings)
+}
+
+/// Jobs in pods have no cache yet; others keep theirs on this machine.
+fn cache(config: &RunnerConfig) -> Option<Arc<dyn CacheBackend>> {
+    match config.executor {
+        ExecutorConfig::Kubernetes(_) => None,
+        ExecutorConfig::Shell => {
+            let folder = config.cache_dir.as_ref().map_or_else(|| home("cache"), PathBuf::from);
+            Some(Arc::new(DirectoryCache::new(&folder)))
+        }
+    }
+}
+
+/// A folder below the one that this program was started in.
+fn home(name: &str) -> PathBuf {
+    std::path::absolute(name).unwrap_or_else(|_| name.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use runner_config::Surroundings;
+
+    use super::*;
+
+    fn of(token: &str) -> String {
+        let text =
+            format!("[[runners]]\nurl = \"https://g.example\"\ntoken = \"{token}\"\nexecutor = \"shell\"\n");
+        identity(&runner_config::parse("c", &text).resolve(&Surroundings::default()).unwrap().runners[0])
+    }
+
+    #[test]
+    fn a_runner_is_known_by_what_gitlab_shows_of_its_token() {
+        assert_eq!(of("glrt-8cvaznryhXabcdefghij"), "8cvaznryh");
+        assert_eq!(of("glrt-8cvaznr_-Xabcdefghij"), "8cvaznr");
+    }
+
+    #[test]
+    fn nothing_of_a_short_token_is_shown() {
+        let shown = of("glrt-short");
+        assert_eq!(shown, of("glrt-short"));
+        assert!(!shown.contains("short") && shown != of("glrt-other"), "{shown}");
+    }
+}
