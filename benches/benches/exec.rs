@@ -11,7 +11,7 @@ use std::{path::Path, time::Duration};
 use anyhow::Result;
 use benches::{
     floor,
-    masking_corpus::{self, CORPUS_SIZE},
+    masking_corpus::{self, CORPUS_SIZE, Speeds},
     project::{self, Project},
 };
 use runner_core::log::Masks;
@@ -22,11 +22,10 @@ struct Size {
     jobs: usize,
     rounds: usize,
     printed: u64,
-    corpus: usize,
 }
 
-const FULL: Size = Size { jobs: 100, rounds: 5, printed: 1 << 30, corpus: CORPUS_SIZE };
-const QUICK: Size = Size { jobs: 20, rounds: 1, printed: 64 << 20, corpus: CORPUS_SIZE / 8 };
+const FULL: Size = Size { jobs: 100, rounds: 5, printed: 1 << 30 };
+const QUICK: Size = Size { jobs: 20, rounds: 1, printed: 64 << 20 };
 
 fn main() -> Result<()> {
     let size = if std::env::args().any(|argument| argument == "--quick") { QUICK } else { FULL };
@@ -72,12 +71,13 @@ fn cost_per_job(runner: &Path, caches: &Path, size: &Size) -> Result<()> {
 
 fn masking(size: &Size) {
     let secrets = masking_corpus::secrets();
-    let text = masking_corpus::corpus(size.corpus, &secrets);
+    // Never less of it: a large cache would hold that, and be measured in place of the memory.
+    let text = masking_corpus::corpus(CORPUS_SIZE, &secrets);
     let count = secrets.len();
-    let speeds = masking_corpus::measure(&text, &Masks::new(secrets, []), size.rounds.max(3));
-    let ratio = speeds.ratio();
-    println!("masking {count} secrets in {} MiB, best of {} rounds", size.corpus >> 20, size.rounds.max(3));
-    println!("  memchr {:.2} GB/s, masking {:.2} GB/s", speeds.memchr / 1e9, speeds.masking / 1e9);
+    let rounds = size.rounds.max(3);
+    let Speeds { memchr, masking, ratio } = masking_corpus::measure(&text, &Masks::new(secrets, []), rounds);
+    println!("masking {count} secrets in {} MiB, {rounds} rounds in turn with memchr", CORPUS_SIZE >> 20);
+    println!("  memchr {:.2} GB/s, masking {:.2} GB/s (medians)", memchr / 1e9, masking / 1e9);
     println!("  ratio {ratio:.2}, goal >= 0.33: {}", verdict(ratio >= 1.0 / 3.0));
 }
 

@@ -10,7 +10,7 @@ use runner_core::{
     log::{DEFAULT_TOKEN_PREFIXES, JobLog, LogSpool, Masks, MemorySpool},
 };
 
-/// Each measurement is repeated this often, and the best counts: the machine may be busy.
+/// Each measurement is repeated this often.
 const ROUNDS: usize = 7;
 
 /// What a spool holds at most.
@@ -43,7 +43,7 @@ fn main() {
 #[expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 fn print_masking(what: &str, text: &[u8], masks: &Masks) {
     let speeds = measure(text, masks, ROUNDS);
-    let (ratio, Speeds { memchr, masking }) = (speeds.ratio(), speeds);
+    let Speeds { memchr, masking, ratio } = speeds;
     println!("masking, {what}: {:.1} GB/s, {ratio:.2} of memchr's {:.1} GB/s", masking / 1e9, memchr / 1e9);
 }
 

@@ -10,8 +10,8 @@ pub const CORPUS_SIZE: usize = 256 << 20;
 /// What a pipe gives at once.
 pub const WRITE_SIZE: usize = 64 << 10;
 
-/// What is timed at once: a few milliseconds, which pass undisturbed now and then on a busy machine.
-const PART: usize = 8 << 20;
+/// What is timed at once: less than a slice of time that a busy machine gives to others.
+const PART: usize = 1 << 20;
 
 /// After this many bytes the text repeats; no branch predictor remembers so much.
 const PERIOD: usize = 32 << 20;
@@ -19,40 +19,41 @@ const PERIOD: usize = 32 << 20;
 /// Once in so many bytes the text holds a secret.
 const SECRET_EVERY: usize = 1 << 20;
 
-/// Bytes per second of two passes over the same text.
+/// How fast two passes over the same text are: medians.
 #[derive(Debug, Clone, Copy)]
 pub struct Speeds {
-    /// One pass of `memchr` for a byte that does not occur.
+    /// Bytes per second of a pass of `memchr` for a byte that does not occur.
     pub memchr: f64,
-    /// Masking, to a sink that takes slices.
+    /// Bytes per second of masking, to a sink that takes slices.
     pub masking: f64,
+    /// Masking's speed as a part of that of `memchr`, measured a moment before.
+    pub ratio: f64,
 }
 
-impl Speeds {
-    /// Masking's speed as a part of that of `memchr`.
-    pub fn ratio(&self) -> f64 {
-        self.masking / self.memchr
-    }
-}
-
-/// Measures `masks` on `text`, `rounds` times in turn with `memchr`.
+/// Measures `masks` on `text`, which must be larger than the caches, `rounds` times.
 ///
-/// Each pass is over the whole text, so that no cache holds what is read; its parts are timed apart, and the best of
-/// each part counts, so that a busy machine disturbs little.
+/// The two passes take turns part by part, so that what slows the machine for a while slows both. One is half the text
+/// ahead of the other: neither finds in a cache what the other has read.
 pub fn measure(text: &[u8], masks: &Masks, rounds: usize) -> Speeds {
-    let mut memchr = vec![Duration::MAX; text.len().div_ceil(PART)];
-    let mut masking = memchr.clone();
+    let parts: Vec<&[u8]> = text.chunks_exact(PART).collect();
+    let (mut memchr, mut masking, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        for (part, best) in text.chunks(PART).zip(&mut memchr) {
-            *best = timed(|| memchr_pass(part)).min(*best);
-        }
         let mut masker = Masker::new(masks.clone());
-        for (part, best) in text.chunks(PART).zip(&mut masking) {
-            *best = timed(|| masking_pass(&mut masker, part)).min(*best);
+        let ahead = parts.iter().cycle().skip(parts.len() / 2);
+        for (part, other) in parts.iter().zip(ahead) {
+            let floor = bytes_per_second(PART, timed(|| memchr_pass(other)));
+            let ours = bytes_per_second(PART, timed(|| masking_pass(&mut masker, part)));
+            memchr.push(floor);
+            masking.push(ours);
+            ratios.push(ours / floor);
         }
     }
-    let speed = |parts: Vec<Duration>| bytes_per_second(text.len(), parts.into_iter().sum());
-    Speeds { memchr: speed(memchr), masking: speed(masking) }
+    Speeds { memchr: median(memchr), masking: median(masking), ratio: median(ratios) }
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Bytes per second.
