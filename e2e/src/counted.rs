@@ -1,8 +1,12 @@
 //! Clients that count what they ask the API server for, or stop at it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use kube::{Client, client::Body};
+use tokio::sync::Notify;
 
 /// The requests of a client, one line each.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +41,33 @@ impl Requests {
             }
         };
         Client::new(tower::service_fn(stop), namespace)
+    }
+
+    /// A client that does what `client` does until it has removed a pod, and then nothing any more, as if the process had
+    /// died. It says when that is.
+    pub fn until_a_pod_is_removed(client: &Client, namespace: &str) -> (Client, Arc<Notify>) {
+        let (client, dead) = (client.clone(), Arc::new(Notify::new()));
+        let (is_dead, died) = (Arc::new(AtomicBool::new(false)), Arc::clone(&dead));
+        let stop = move |request: http::Request<Body>| {
+            let removes = request.method() == http::Method::DELETE && request.uri().path().contains("/pods/");
+            let (client, is_dead, died) = (client.clone(), Arc::clone(&is_dead), Arc::clone(&died));
+            async move {
+                let was_dead = if removes {
+                    is_dead.swap(true, Ordering::SeqCst)
+                } else {
+                    is_dead.load(Ordering::SeqCst)
+                };
+                if !was_dead {
+                    let answer = client.send(request).await;
+                    if !removes {
+                        return answer;
+                    }
+                    died.notify_one();
+                }
+                std::future::pending().await
+            }
+        };
+        (Client::new(tower::service_fn(stop), namespace), dead)
     }
 
     /// What was asked for so far.

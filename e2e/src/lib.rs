@@ -2,6 +2,9 @@
 
 pub mod counted;
 pub mod git;
+pub mod gitlab;
+pub mod name_server;
+pub mod program;
 pub mod registry;
 
 pub mod soak;
@@ -209,7 +212,13 @@ pub async fn start(executor: &dyn Executor, job: JobSpec) -> runner_core::Result
     let (job, report) = (Arc::new(job), RecordingReport::new());
     let state = SecretText::default();
     let saved = SavedLease { runner: "e2e".into(), job: Arc::clone(&job), state };
-    let lease = JobLease { job, report: Arc::clone(&report) as _, artifacts: MemoryArtifacts::new(), saved, remote: None };
+    let lease = JobLease {
+        job,
+        report: Arc::clone(&report) as _,
+        artifacts: MemoryArtifacts::new(),
+        saved,
+        remote: None,
+    };
     let mut context = JobContext::default();
     context.log.timestamps = false;
     context.log.interval = Duration::ZERO;

@@ -15,17 +15,19 @@ use kube::{
 };
 use tokio::task::JoinSet;
 
+mod gitlab;
 mod kinds;
 mod marks;
 mod random;
 mod summary;
 mod victim;
 
+pub use gitlab::GitLabSoak;
 pub use kinds::{Kind, SoakJob};
 pub use marks::{Marks, address as host};
 pub use random::Random;
 pub use summary::Summary;
-pub use victim::{Death, Fate, Launcher, Victim};
+pub use victim::{Death, Fate, Launcher, Origin, Victim};
 
 use crate::{
     Bed,
@@ -74,7 +76,8 @@ impl Soak {
         let bed = Bed::new("soak").await?;
         let server = SourceServer::new(&folder.path().join("source.socket"))?;
         let marks = Marks::new(&marks::address(&bed.admin).await?).await?;
-        let launcher = Launcher::new(program, &bed, server.socket(), self.concurrent, folder.path()).await?;
+        let origin = Origin::Socket(server.socket().to_owned());
+        let launcher = Launcher::new(program, &bed, origin, self.concurrent, folder.path()).await?;
         let stage =
             Arc::new(Stage { bed, server, marks, jobs: Mutex::default(), deletions: Deletions::default() });
         let kills = {
@@ -163,7 +166,8 @@ async fn feed(stage: Arc<Stage>, seed: u64, most: usize) {
                     .until(|ledger| ledger.account(&job.id).is_none_or(|job| is_accepted(job.state)))
                     .await;
                 tokio::time::sleep(after).await;
-                if let Err(error) = stage.delete_pod_of(&job.id, grace).await {
+                let found = delete_pod_of(&stage.bed, &stage.deletions, (&job.id, &job.id), grace);
+                if let Err(error) = found.await {
                     println!("soak: cannot delete the pod of {}: {error:#}", job.id);
                 }
             });
@@ -178,23 +182,18 @@ async fn drain(launcher: &Launcher) -> Result<bool> {
     Ok(matches!(victim.live(DRAIN).await?, Fate::Ended(status) if status.success()))
 }
 
-impl Stage {
-    async fn delete_pod_of(&self, job: &str, grace: u32) -> Result<()> {
-        let pods: Api<Pod> = Api::namespaced(self.bed.admin.clone(), &self.bed.namespace);
-        let prefix = format!("runner-job-{job}-");
-        let is_of_job =
-            |pod: &Pod| pod.owner_references().iter().any(|owner| owner.name.starts_with(&prefix));
-        let listed = pods.list(&ListParams::default()).await?;
-        for pod in listed.items.iter().filter(|pod| is_of_job(pod)) {
-            let parameters = DeleteParams { grace_period_seconds: Some(grace), ..DeleteParams::default() };
-            self.deletions
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(job.to_owned(), Instant::now());
-            pods.delete(&pod.name_any(), &parameters).await?;
-        }
-        Ok(())
+/// Deletes the pod of a job, and notes that under the first of the two names of it; the second one is that of its source.
+async fn delete_pod_of(bed: &Bed, deletions: &Deletions, (job, id): (&str, &str), grace: u32) -> Result<()> {
+    let pods: Api<Pod> = Api::namespaced(bed.admin.clone(), &bed.namespace);
+    let prefix = format!("runner-job-{id}-");
+    let is_of_job = |pod: &Pod| pod.owner_references().iter().any(|owner| owner.name.starts_with(&prefix));
+    let listed = pods.list(&ListParams::default()).await?;
+    for pod in listed.items.iter().filter(|pod| is_of_job(pod)) {
+        let parameters = DeleteParams { grace_period_seconds: Some(grace), ..DeleteParams::default() };
+        deletions.lock().unwrap_or_else(PoisonError::into_inner).insert(job.to_owned(), Instant::now());
+        pods.delete(&pod.name_any(), &parameters).await?;
     }
+    Ok(())
 }
 
 /// What is left of the jobs of the manager of that name, once the cluster has removed what has no owner any more.

@@ -1,7 +1,9 @@
-//! A runner on a cluster whose jobs come over a socket: the process that the tests kill.
+//! A runner on a cluster: the process that the tests kill.
 //!
-//! `victim SOCKET NAMESPACE NAME HOLDER CONCURRENT [before|after REQUEST]`: with the last two it kills itself right before
-//! it sends its n-th request to the API server, or when the answer is there.
+//! `victim SOURCE NAMESPACE NAME HOLDER CONCURRENT [before|after REQUEST]`: with the last two it kills itself right before
+//! it sends its n-th request to the API server, or when the answer is there. The source is a socket, or the address of a
+//! GitLab server, with the runner's token in `E2E_RUNNER_TOKEN`; with `E2E_RELAYS=1` this process reports the jobs of that
+//! one, and their agents do not.
 
 use std::{
     num::NonZeroUsize,
@@ -18,10 +20,11 @@ use anyhow::{Context, Result, bail};
 use e2e::source::SocketSource;
 use kube::{Config, client::ClientBuilder};
 use runner_core::{
-    Event, EventSink, JobEvent, Runner,
+    Event, EventSink, JobEvent, JobSource, Runner, Secret,
     executor::LogLimits,
     run::{RunnerConfig, Shutdown},
 };
+use runner_gitlab::{Connection, GitLabSource, RunnerInfo, SourceSettings};
 use runner_k8s::{KubernetesExecutor, KubernetesSettings};
 use tower::{Layer, Service};
 
@@ -46,8 +49,8 @@ async fn main() -> ExitCode {
 async fn run() -> Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [socket, namespace, name, holder, concurrent, death @ ..] = arguments.as_slice() else {
-        bail!("usage: victim SOCKET NAMESPACE NAME HOLDER CONCURRENT [before|after REQUEST]");
+    let [origin, namespace, name, holder, concurrent, death @ ..] = arguments.as_slice() else {
+        bail!("usage: victim SOURCE NAMESPACE NAME HOLDER CONCURRENT [before|after REQUEST]");
     };
     let death = match death {
         [] => None,
@@ -65,8 +68,10 @@ async fn run() -> Result<()> {
     settings.grace = Duration::from_secs(2);
     settings.config.namespace.clone_from(namespace);
     settings.config.image = e2e::BUSYBOX.into();
+    settings.config.node_selector_overwrite_allowed = ".".into();
+    settings.relays = std::env::var("E2E_RELAYS").is_ok_and(|relays| relays == "1");
     let executor = KubernetesExecutor::new(client, settings);
-    let source = SocketSource::new(socket.into(), "e2e", holder.parse()?);
+    let source = source_of(origin, holder)?;
     let mut runner = RunnerConfig::new("e2e", source, executor);
     runner.log =
         LogLimits { timestamps: false, interval: Duration::from_millis(200), ..LogLimits::default() };
@@ -76,6 +81,15 @@ async fn run() -> Result<()> {
     let summary = summary.run(&Shutdown::new()).await;
     eprintln!("{summary:?}");
     Ok(())
+}
+
+fn source_of(origin: &str, holder: &str) -> Result<Arc<dyn JobSource>> {
+    if !origin.starts_with("http") {
+        return Ok(SocketSource::new(origin.into(), "e2e", holder.parse()?));
+    }
+    let token = Secret::new(std::env::var("E2E_RUNNER_TOKEN").context("E2E_RUNNER_TOKEN")?);
+    let (connection, info) = (Connection::new(origin), RunnerInfo::new("kubernetes"));
+    Ok(Arc::new(GitLabSource::new(SourceSettings::new("e2e", connection, token, "s_e2e", info))?))
 }
 
 /// What a person wants to read who looks for a fault.

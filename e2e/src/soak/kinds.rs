@@ -29,6 +29,10 @@ pub enum Kind {
     Serviced,
     /// Is canceled by its source while it talks.
     Canceled,
+    /// Is canceled by its source while it talks, and then nobody waits for its `after_script`.
+    Aborted,
+    /// Uploads an artifact.
+    Uploading,
     /// Its pod is deleted from outside.
     Deleted {
         /// How long after the job was accepted.
@@ -53,6 +57,19 @@ pub struct SoakJob {
     address: String,
 }
 
+/// What a job of the kind [`Kind::Uploading`] makes.
+pub(super) const ARTIFACT: &str = "made.bin";
+
+/// Milliseconds of silence from which on a script leaves a mark each second.
+const LONG: u64 = 20_000;
+
+/// That mark.
+pub(super) const ALIVE: &str = "alive";
+
+/// The command of the service of the kind [`Kind::Serviced`].
+pub(super) const SERVE: &str =
+    "mkdir -p /tmp/www; echo up > /tmp/www/index.html; exec httpd -f -p 8099 -h /tmp/www";
+
 const PADDING: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
 
 impl SoakJob {
@@ -75,16 +92,28 @@ impl SoakJob {
         Self::of_kind(random, number, kind, address)
     }
 
+    /// The job of that number, of a kind that GitLab alone has to do with or of the others.
+    pub fn of_gitlab(random: &mut Random, number: u64, address: &str) -> Self {
+        match random.below(10) {
+            0 => Self::of_kind(random, number, Kind::Aborted, address),
+            1 => Self::of_kind(random, number, Kind::Uploading, address),
+            2 => Self::of_kind(random, number, Kind::Canceled, address),
+            3 => Self { pause: LONG, ..Self::of_kind(random, number, Kind::Silent, address) },
+            _ => Self::new(random, number, address),
+        }
+    }
+
     /// A job of that kind.
     pub fn of_kind(random: &mut Random, number: u64, kind: Kind, address: &str) -> Self {
-        let cancel_after = (kind == Kind::Canceled).then(|| Duration::from_millis(random.below(6000)));
+        let cancel_after =
+            matches!(kind, Kind::Canceled | Kind::Aborted).then(|| Duration::from_millis(random.below(6000)));
         let back_after = Duration::from_millis(random.pick(&[0, 0, 3000]));
         let plan = Plan { cancel_after, back_after, forgets: random.below(2) == 0 };
         let (lines, pause) = match kind {
             Kind::Quick => (3, 0),
-            Kind::Loud => (16 << 10, 0),
+            Kind::Loud => (20 << 10, 0),
             Kind::Silent => (0, 500 + random.below(4000)),
-            Kind::Canceled => (100, 100),
+            Kind::Canceled | Kind::Aborted => (100, 100),
             _ => (10 + random.below(40), 100),
         };
         let address = address.to_owned();
@@ -102,11 +131,18 @@ impl SoakJob {
             (0, _) if *lines > 0 => {
                 format!("seq 0 {} | sed 's/.*/line & of {id}: {PADDING}/'", lines - 1)
             }
+            (pause, Kind::Silent) if pause >= LONG => {
+                let (seconds, mark) = (pause / 1000, self.mark(ALIVE));
+                format!("i=0; while [ $i -lt {seconds} ]; do {mark}; i=$((i+1)); sleep 1; done")
+            }
             (pause, Kind::Silent) => format!("sleep {}.{:03}", pause / 1000, pause % 1000),
             (pause, _) => format!(
                 "i=0; while [ $i -lt {lines} ]; do echo \"line $i of {id}: {PADDING}\"; i=$((i+1)); sleep 0.{pause:03}; done"
             ),
         });
+        if self.kind == Kind::Uploading {
+            script.push(format!("head -c 300000 /dev/urandom > {ARTIFACT}"));
+        }
         script.push(self.mark("end"));
         if let Kind::Failing(code) = self.kind {
             script.push(format!("exit {code}"));
@@ -125,12 +161,17 @@ impl SoakJob {
 
     /// Whether it has an `after_script`.
     pub fn has_after_script(&self) -> bool {
-        matches!(self.kind, Kind::After | Kind::Canceled)
+        matches!(self.kind, Kind::After | Kind::Canceled | Kind::Aborted)
     }
 
     /// What its script prints in one piece, if nobody ends it.
     pub fn text(&self) -> String {
         (0..self.lines).map(|number| self.text_of(number)).collect()
+    }
+
+    /// How long its script takes, about, if nobody ends it.
+    pub fn length(&self) -> Duration {
+        Duration::from_millis(self.lines.max(1) * self.pause)
     }
 
     /// How many lines its script prints.
@@ -161,11 +202,10 @@ impl SoakJob {
 }
 
 fn backend() -> Service {
-    let serve = "mkdir -p /tmp/www; echo up > /tmp/www/index.html; exec httpd -f -p 8099 -h /tmp/www";
     Service {
         image: Image { name: BUSYBOX.into(), ..Image::default() },
         aliases: vec!["backend".into()],
-        command: Some(vec!["sh".into(), "-c".into(), serve.into()]),
+        command: Some(vec!["sh".into(), "-c".into(), SERVE.into()]),
         ..Service::default()
     }
 }

@@ -26,6 +26,8 @@ pub struct Summary {
     pub bytes_doubled: usize,
     /// Logs that were not those of their digests.
     pub digests: usize,
+    /// Logs whose digest nobody knew, of jobs that were disturbed by more than kills: that is no fault.
+    pub unknown_digests: usize,
     /// Pods that are left.
     pub pods_left: usize,
     /// Secrets that are left.
@@ -52,6 +54,7 @@ impl Summary {
         self.bytes_lost += other.bytes_lost;
         self.bytes_doubled += other.bytes_doubled;
         self.digests += other.digests;
+        self.unknown_digests += other.unknown_digests;
         self.pods_left += other.pods_left;
         self.secrets_left += other.secrets_left;
         self.other += other.other;
@@ -73,6 +76,11 @@ impl Summary {
             self.other += 1;
             self.faults.push(format!("{}: {}", violation.job, violation.what));
         }
+        self.note_end(drained, left);
+    }
+
+    /// Notes whether the last runner ended all, and what is left in the cluster.
+    pub fn note_end(&mut self, drained: bool, left: &[String]) {
         if !drained {
             self.other += 1;
             self.faults.push("the last runner did not end all jobs".into());
@@ -121,7 +129,7 @@ impl Judging<'_> {
 
     /// Whether nothing happened to it but kills.
     fn is_undisturbed(&self) -> bool {
-        self.deleted.is_none() && self.job.kind != Kind::Canceled
+        self.deleted.is_none() && !matches!(self.job.kind, Kind::Canceled | Kind::Aborted)
     }
 
     fn outcome(&self, summary: &mut Summary) {
@@ -133,7 +141,7 @@ impl Judging<'_> {
         }
         let is_right = match (&self.account.outcome, self.job.kind) {
             (None, _) => false,
-            (Some(JobOutcome::Canceled), Kind::Canceled) => true,
+            (Some(JobOutcome::Canceled), Kind::Canceled | Kind::Aborted) => true,
             (Some(JobOutcome::Failed(failure)), Kind::Failing(code)) => failure.exit_code == Some(code),
             (Some(JobOutcome::Failed(_)), _) => self.deleted.is_some(),
             (Some(JobOutcome::Succeeded), _) => true,
@@ -171,7 +179,9 @@ impl Judging<'_> {
             summary.faults.push(self.fault(format_args!("{lost} bytes lost, {doubled} doubled")));
         }
         // Only where the pod was taken away can its log not be read again.
-        if self.account.resends > 0 || (self.account.without_digest && self.is_undisturbed()) {
+        let is_unknown = self.account.without_digest;
+        summary.unknown_digests += usize::from(is_unknown && !self.is_undisturbed());
+        if self.account.resends > 0 || (is_unknown && self.is_undisturbed()) {
             summary.digests += 1;
             summary.faults.push(self.fault("the log was not the one of its digest"));
         }
@@ -209,11 +219,13 @@ impl Judging<'_> {
 impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kills, jobs, lost, twice, falsely_green, .. } = self;
-        let Self { bytes_lost, bytes_doubled, digests, pods_left, secrets_left, other, .. } = self;
+        let Self { bytes_lost, bytes_doubled, digests, unknown_digests, .. } = self;
+        let Self { pods_left, secrets_left, other, .. } = self;
         write!(
             formatter,
             "{kills} kills, {jobs} jobs: {lost} lost, {twice} run twice, {falsely_green} falsely green, \
              {bytes_lost} bytes lost, {bytes_doubled} bytes doubled, {digests} wrong digests, \
+             {unknown_digests} unknown digests, \
              {pods_left} pods left, {secrets_left} secrets left, {other} other faults"
         )
     }

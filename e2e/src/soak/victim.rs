@@ -44,13 +44,27 @@ impl Death {
     }
 }
 
+/// Where a process takes its jobs from.
+#[derive(Debug, Clone)]
+pub enum Origin {
+    /// A ledger behind a socket.
+    Socket(PathBuf),
+    /// A GitLab server.
+    GitLab {
+        /// Its address.
+        url: String,
+        /// The token of the runner.
+        token: String,
+    },
+}
+
 /// Starts processes that run the jobs of one source in one namespace.
 #[derive(Debug)]
 pub struct Launcher {
     program: PathBuf,
     namespace: String,
     name: String,
-    socket: PathBuf,
+    origin: Origin,
     concurrent: usize,
     token: String,
     output: PathBuf,
@@ -65,7 +79,7 @@ impl Launcher {
     pub async fn new(
         program: &Path,
         bed: &Bed,
-        socket: &Path,
+        origin: Origin,
         concurrent: usize,
         folder: &Path,
     ) -> Result<Self> {
@@ -73,7 +87,7 @@ impl Launcher {
             program: program.to_owned(),
             namespace: bed.namespace.clone(),
             name: NAME.into(),
-            socket: socket.to_owned(),
+            origin,
             concurrent,
             token: token(bed).await?,
             output: folder.join("runners.log"),
@@ -100,9 +114,22 @@ impl Launcher {
     /// # Errors
     /// Where it cannot be started.
     pub fn launch(&self, death: Option<Death>) -> Result<Victim> {
+        self.launch_as(death, false)
+    }
+
+    /// Starts one that reports the jobs of GitLab by itself if it `relays`, and otherwise leaves that to their agents.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn launch_as(&self, death: Option<Death>, relays: bool) -> Result<Victim> {
         let holder = self.next.fetch_add(1, Ordering::Relaxed);
         let mut command = Command::new(&self.program);
-        command.arg(&self.socket).args([&self.namespace, &self.name]);
+        match &self.origin {
+            Origin::Socket(socket) => command.arg(socket),
+            Origin::GitLab { url, token } => command.arg(url).env("E2E_RUNNER_TOKEN", token),
+        };
+        command.env("E2E_RELAYS", if relays { "1" } else { "0" });
+        command.args([&self.namespace, &self.name]);
         command.args([holder.to_string(), self.concurrent.to_string()]);
         if let Some(Death { request, before }) = death {
             command.args([if before { "before" } else { "after" }.to_owned(), request.to_string()]);

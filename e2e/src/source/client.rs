@@ -67,7 +67,13 @@ impl SocketSource {
         let lease = saved.state.expose().parse().map_err(|error: std::num::ParseIntError| wrong(error))?;
         let ticket = Ticket { job: saved.job.id.as_str().to_owned(), lease };
         let report = Arc::new(SocketReport { line: self.line.clone(), ticket });
-        Ok(JobLease { job: Arc::clone(&saved.job), report, artifacts: Arc::new(Refusing), saved, remote: None })
+        Ok(JobLease {
+            job: Arc::clone(&saved.job),
+            report,
+            artifacts: Arc::new(Refusing),
+            saved,
+            remote: None,
+        })
     }
 }
 
@@ -125,13 +131,8 @@ impl JobReport for SocketReport {
         wish(self.line.ask(What::Heartbeat(self.ticket.clone()), &[]).await?)
     }
 
-    async fn complete(&self, outcome: &JobOutcome, log: LogDigest) -> Result<Completion> {
-        let what = What::Complete {
-            ticket: self.ticket.clone(),
-            outcome: outcome.clone(),
-            size: log.size,
-            crc32: log.crc32,
-        };
+    async fn complete(&self, outcome: &JobOutcome, log: Option<LogDigest>) -> Result<Completion> {
+        let what = What::Complete { ticket: self.ticket.clone(), outcome: outcome.clone(), digest: log };
         match self.line.ask(what, &[]).await? {
             Answer::Completion(ended) => Ok(ended.into()),
             answer => Err(nonsense(&answer)),

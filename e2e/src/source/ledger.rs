@@ -147,8 +147,8 @@ impl Ledger {
                 Some(account) => Answer::Wish(account.action(now)),
                 None => Answer::Gone,
             }),
-            What::Complete { ticket, outcome, size, crc32 } => {
-                Some(Answer::Completion(self.complete(ticket, outcome, Call::digest(*size, *crc32))))
+            What::Complete { ticket, outcome, digest } => {
+                Some(Answer::Completion(self.complete(ticket, outcome, *digest)))
             }
         }
     }
@@ -214,12 +214,12 @@ impl Ledger {
         Answer::Log { ack, action }
     }
 
-    fn complete(&mut self, ticket: &Ticket, outcome: &JobOutcome, digest: LogDigest) -> Ended {
+    fn complete(&mut self, ticket: &Ticket, outcome: &JobOutcome, digest: Option<LogDigest>) -> Ended {
         let Some(account) = self.current(ticket) else { return Ended::Gone };
         let crc32 = crc32fast::hash(&account.log);
         let is_accepted = matches!(account.state, State::Accepted(_) | State::Ended);
-        account.without_digest = digest == LogDigest::default() && !account.log.is_empty();
-        if !account.without_digest && digest != (LogDigest { size: account.log.len() as u64, crc32 }) {
+        account.without_digest = digest.is_none();
+        if digest.is_some_and(|digest| digest != LogDigest { size: account.log.len() as u64, crc32 }) {
             account.resends += 1;
             if account.state != State::Ended {
                 account.log.clear();
@@ -295,7 +295,11 @@ mod tests {
         let answer = call(&mut ledger, append(0), b"ab", now);
         assert!(matches!(answer, Some(Answer::Log { ack: Applied::Rewind(2), .. })));
         let outcome = JobOutcome::Succeeded;
-        let complete = |crc32| What::Complete { ticket: ticket(1), outcome: outcome.clone(), size: 2, crc32 };
+        let complete = |crc32| What::Complete {
+            ticket: ticket(1),
+            outcome: outcome.clone(),
+            digest: Some(LogDigest { size: 2, crc32 }),
+        };
         let answer = call(&mut ledger, complete(crc32fast::hash(b"ab")), b"", now);
         assert!(matches!(answer, Some(Answer::Completion(Ended::Done))));
         assert!(ledger.violations().is_empty());

@@ -32,7 +32,7 @@ pub(super) enum What {
     Accept(Ticket),
     Append { ticket: Ticket, offset: u64, length: u64 },
     Heartbeat(Ticket),
-    Complete { ticket: Ticket, outcome: JobOutcome, size: u64, crc32: u32 },
+    Complete { ticket: Ticket, outcome: JobOutcome, digest: Option<LogDigest> },
 }
 
 /// The kinds of calls.
@@ -66,10 +66,6 @@ impl Call {
             What::Append { length, .. } => length,
             _ => 0,
         }
-    }
-
-    pub(super) fn digest(size: u64, crc32: u32) -> LogDigest {
-        LogDigest { size, crc32 }
     }
 }
 

@@ -3,12 +3,13 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
 use anyhow::{Context, Result, ensure};
-use e2e::{BUSYBOX, Bed};
+use e2e::{BUSYBOX, Bed, program::runner};
 use tempfile::TempDir;
 
 /// A work tree with a pipeline whose jobs run in a namespace of their own.
@@ -24,32 +25,19 @@ struct Ran {
     text: String,
 }
 
-/// The binary: that of `RUNNER`, else one that is built now.
-fn runner() -> Result<PathBuf> {
-    if let Some(path) = std::env::var_os("RUNNER") {
-        return Ok(path.into());
-    }
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
-    let output = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "-p", "runner-bin", "--message-format=json", "--manifest-path"])
-        .arg(manifest)
-        .stderr(Stdio::inherit())
-        .output()?;
-    ensure!(output.status.success(), "the binary cannot be built");
-    let text = String::from_utf8(output.stdout)?;
-    let messages = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let mut binaries = messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from));
-    binaries.next_back().context("no binary was built")
-}
-
 impl Project {
     async fn new(name: &str, pipeline: &str) -> Result<Self> {
+        Self::configured(name, pipeline, "").await
+    }
+
+    /// As [`new`](Self::new), with more in the configuration.
+    async fn configured(name: &str, pipeline: &str, more: &str) -> Result<Self> {
         let project = Self { bed: Bed::new(name).await?, folder: TempDir::new()? };
         project.write(".gitlab-ci.yml", pipeline)?;
         let helper = std::env::var("RUNNER_HELPER_IMAGE").map(|image| format!("helper_image = {image:?}\n"));
         let config = format!(
             "[[runners]]\nexecutor = \"kubernetes\"\nenvironment = [\"FROM_CONFIG=yes\"]\n[runners.kubernetes]\n\
-             namespace = {:?}\nimage = {BUSYBOX:?}\n{}",
+             namespace = {:?}\nimage = {BUSYBOX:?}\n{}{more}",
             project.bed.namespace,
             helper.unwrap_or_default()
         );
@@ -145,6 +133,52 @@ test:
     assert_eq!(ran.status, Some(0), "{}", ran.text);
     let all = fs::read_to_string(project.path().join(".runner/artifacts/build/out/all"))?;
     assert_eq!(all, "changed\nnew\n");
+    project.bed.close().await
+}
+
+/// Two users who share nothing: neither is root, and neither has the other's group.
+const TWO_USERS: &str = "
+[runners.kubernetes.helper_container_security_context]
+run_as_user = 1001
+run_as_group = 1001
+[runners.kubernetes.build_container_security_context]
+run_as_user = 1002
+run_as_group = 1002
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_the_user_of_the_job_may_read_is_kept_and_comes_back() -> Result<()> {
+    let pipeline = "
+build:
+  stage: build
+  script:
+    - test \"$(id -u)\" = 1002
+    - umask 077
+    - mkdir -p out/deep $CI_PROJECT_DIR.tmp/own/deep && echo x >$CI_PROJECT_DIR.tmp/own/deep/file
+    - echo secret >out/deep/file && ln -s file out/deep/link && echo run >out/program && chmod 700 out/program
+    - mkdir other && echo untracked >other/untracked
+    - dd if=/dev/urandom of=out/large bs=1M count=20 && sha256sum out/large >sum
+  after_script: [ls $CI_PROJECT_DIR.tmp/own/deep]
+  artifacts: {paths: [out/*, sum], untracked: true}
+test:
+  stage: test
+  script:
+    - test \"$(id -u)\" = 1002
+    - sha256sum -c sum && grep secret out/deep/link && test -x out/program
+    - echo more >>out/deep/file && echo other >out/deep/new && rm -r out
+";
+    let project = Project::configured("exec-users", pipeline, TWO_USERS).await?;
+    let ran = project.run().await?;
+    assert_eq!(ran.status, Some(0), "{}", ran.text);
+    let place = |name: &str| project.path().join(".runner/artifacts/build").join(name);
+    assert_eq!(fs::read_to_string(place("out/deep/file"))?, "secret\n");
+    assert_eq!(fs::read_to_string(place("other/untracked"))?, "untracked\n");
+    assert_eq!(fs::read_link(place("out/deep/link"))?, Path::new("file"));
+    for (name, mode) in [("out/deep/file", 0o600), ("out/program", 0o700)] {
+        assert_eq!(fs::metadata(place(name))?.permissions().mode() & 0o777, mode, "{name}");
+    }
+    let log = fs::read_to_string(project.path().join(".runner/logs/build.log"))?;
+    assert!(!log.contains("WARNING"), "{log}");
     project.bed.close().await
 }
 

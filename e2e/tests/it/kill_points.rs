@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use e2e::{
     Bed, job,
-    soak::{Death, Fate, Kind, Launcher, Marks, Random, SoakJob, Summary, host, left_of},
+    soak::{Death, Fate, Kind, Launcher, Marks, Origin, Random, SoakJob, Summary, host, left_of},
     source::SourceServer,
 };
 use runner_core::{
@@ -59,7 +59,9 @@ impl Case {
         let name = folder.path().file_name().unwrap_or_default().to_string_lossy().replace('.', "");
         let program = Path::new(env!("CARGO_BIN_EXE_victim"));
         let launcher =
-            Launcher::new(program, bed, server.socket(), 1, folder.path()).await?.named(name.clone());
+            Launcher::new(program, bed, Origin::Socket(server.socket().to_owned()), 1, folder.path())
+                .await?
+                .named(name.clone());
         let mut summary = Summary::default();
         let mut survived = false;
         let requests = match self.course {
@@ -174,7 +176,11 @@ impl JobReport for Deaf {
         std::future::pending().await
     }
 
-    async fn complete(&self, _outcome: &JobOutcome, _log: LogDigest) -> runner_core::Result<Completion> {
+    async fn complete(
+        &self,
+        _outcome: &JobOutcome,
+        _log: Option<LogDigest>,
+    ) -> runner_core::Result<Completion> {
         std::future::pending().await
     }
 }
@@ -197,6 +203,7 @@ async fn a_job_that_is_handed_out_again_is_resumed_with_its_new_lease() -> Resul
     }
     let second = bed.executor();
     let running = second.start(lease("2", RecordingReport::new()), JobContext::default()).await?;
+    assert_eq!(second.adoptable().await?, [], "a job that runs here is none of an earlier process");
     let handles = bed.executor().adoptable().await?;
     let saved = handles.first().and_then(|handle| handle.saved.as_ref());
     assert_eq!(saved.map(|saved| saved.state.expose()), Some("2"));

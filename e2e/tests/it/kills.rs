@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use e2e::soak::{Soak, Summary};
 
-const CONCURRENT: usize = 5;
+pub(crate) const CONCURRENT: usize = 5;
 
 /// Seeds that stay the same.
 const SEEDS: [u64; 2] = [1, 2];
@@ -21,9 +21,10 @@ const SEEDS: [u64; 2] = [1, 2];
 #[tokio::test(flavor = "multi_thread")]
 async fn a_runner_that_is_killed_again_and_again_loses_nothing() -> Result<()> {
     let mut summary = Summary::default();
-    for soak in plan()? {
+    for Length { seed, kills, time } in plan(Duration::from_secs(20))? {
+        let soak = Soak { seed, kills, time, concurrent: CONCURRENT };
         let found = soak.run(Path::new(env!("CARGO_BIN_EXE_victim"))).await?;
-        println!("soak: seed {}: {found}", soak.seed);
+        println!("soak: seed {seed}: {found}");
         summary.add(found);
     }
     for fault in &summary.faults {
@@ -34,8 +35,16 @@ async fn a_runner_that_is_killed_again_and_again_loses_nothing() -> Result<()> {
     Ok(())
 }
 
-fn plan() -> Result<Vec<Soak>> {
-    let soak = |seed, kills, time| Soak { seed, kills, time, concurrent: CONCURRENT };
+/// One run.
+pub(crate) struct Length {
+    pub(crate) seed: u64,
+    pub(crate) kills: usize,
+    pub(crate) time: Duration,
+}
+
+/// The runs; without anything that is told, one of this time at most.
+pub(crate) fn plan(short: Duration) -> Result<Vec<Length>> {
+    let soak = |seed, kills, time| Length { seed, kills, time };
     let seed = given("SOAK_SEED")?;
     let fresh = seed.unwrap_or_else(fresh_seed);
     if let Some(kills) = given("SOAK_KILLS")? {
@@ -45,7 +54,7 @@ fn plan() -> Result<Vec<Soak>> {
         let time = Duration::from_secs(seconds) / 3;
         return Ok(SEEDS.into_iter().chain([fresh]).map(|seed| soak(seed, usize::MAX, time)).collect());
     }
-    Ok(vec![soak(seed.unwrap_or(SEEDS[0]), 6, Duration::from_secs(20))])
+    Ok(vec![soak(seed.unwrap_or(SEEDS[0]), 6, short)])
 }
 
 fn given<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(name: &str) -> Result<Option<T>> {

@@ -1,12 +1,16 @@
 //! Jobs on a real cluster.
 
+mod adoption;
 mod bad_input;
 mod check;
 mod config;
 mod exec;
+mod gitlab;
+mod gitlab_kills;
 mod jobs;
 mod kill_points;
 mod kills;
 mod pods;
+mod run;
 mod suite;
 mod waits;

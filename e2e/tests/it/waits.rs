@@ -80,7 +80,7 @@ async fn real_node(bed: &Bed) -> Result<String> {
 }
 
 /// The one pod of a namespace.
-async fn only_pod(bed: &Bed) -> Result<Pod> {
+pub(crate) async fn only_pod(bed: &Bed) -> Result<Pod> {
     let pods: Api<Pod> = Api::namespaced(bed.admin.clone(), &bed.namespace);
     let mut pods = pods.list(&ListParams::default()).await?.items;
     anyhow::ensure!(pods.len() == 1, "there are {} pods", pods.len());

@@ -1,16 +1,16 @@
 //! Jobs outside of the namespace of their config.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::{Bed, counted::Requests, job, start};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::{Api, ResourceExt, api::ListParams};
-use runner_core::{Executor, JobContext, JobLease, JobOutcome, JobSpec, job::Variable};
+use runner_core::{Executor, JobOutcome, job::Variable};
 use runner_k8s::KubernetesExecutor;
-use runner_testkit::{MemoryArtifacts, RecordingReport};
 
 use super::succeeds;
+use crate::adoption::{adopted_by, begin_and_die};
 
 /// Waits until there is no such namespace, or nothing of it.
 async fn is_gone(bed: &Bed, namespace: &str) -> Result<()> {
@@ -41,39 +41,6 @@ async fn a_job_has_a_namespace_of_its_own_and_leaves_none() -> Result<()> {
     bed.close().await
 }
 
-/// Starts a job in a runtime of its own, and ends that at once when the script has begun, as a kill does.
-async fn begin_and_die(executor: Arc<KubernetesExecutor>, spec: JobSpec) -> Result<()> {
-    let runtime = tokio::runtime::Runtime::new()?;
-    let begun = runtime.spawn(async move {
-        let started = start(&*executor, spec).await?;
-        started.printed("script-mark").await
-    });
-    let begun = begun.await;
-    runtime.shutdown_background();
-    begun?
-}
-
-/// What the process of `executor` leaves when it is killed is adopted by another one, with the job's log and end.
-async fn is_adopted(other: Arc<KubernetesExecutor>) -> Result<(JobOutcome, String)> {
-    let mut found = other.adoptable().await?;
-    ensure!(found.len() == 1, "it found {found:?}");
-    let handle = found.pop().context("no job")?;
-    let (saved, report) = (handle.saved.clone().context("no lease")?, RecordingReport::new());
-    let lease = JobLease {
-        job: Arc::clone(&saved.job),
-        report: Arc::clone(&report) as _,
-        artifacts: MemoryArtifacts::new(),
-        saved,
-        remote: None,
-    };
-    let mut context = JobContext::default();
-    context.log.timestamps = false;
-    let job = other.adopt(handle, lease, context).await?;
-    let end = job.wait().await?;
-    job.cleanup().await?;
-    Ok((end.outcome, report.text()))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_in_a_namespace_of_its_own_is_adopted() -> Result<()> {
     let bed = Bed::new("adopted").await?;
@@ -83,8 +50,8 @@ async fn a_job_in_a_namespace_of_its_own_is_adopted() -> Result<()> {
     let script = "echo script-mark; sleep 5; echo end-mark";
     let executor = KubernetesExecutor::new(bed.admin.clone(), settings.clone());
     begin_and_die(executor, job(&bed.namespace, script)).await?;
-    let (outcome, log) = is_adopted(KubernetesExecutor::new(bed.admin.clone(), settings)).await?;
-    assert_eq!(outcome, JobOutcome::Succeeded, "{log}");
+    let (end, log) = adopted_by(KubernetesExecutor::new(bed.admin.clone(), settings)).await?;
+    assert_eq!(end.outcome, JobOutcome::Succeeded, "{log}");
     ensure!(log.contains("script-mark\n") && log.contains("end-mark\n"), "{log}");
     is_gone(&bed, &namespace).await?;
     bed.close().await
@@ -127,8 +94,8 @@ async fn a_job_that_asks_for_another_namespace_runs_there_and_is_adopted() -> Re
     let pods: Api<Pod> = Api::namespaced(bed.admin.clone(), &other.namespace);
     let pods = pods.list(&ListParams::default()).await?.items;
     ensure!(pods.len() == 1, "{:?}", pods.iter().map(ResourceExt::name_any).collect::<Vec<_>>());
-    let (outcome, log) = is_adopted(KubernetesExecutor::new(bed.admin.clone(), settings)).await?;
-    assert_eq!(outcome, JobOutcome::Succeeded, "{log}");
+    let (end, log) = adopted_by(KubernetesExecutor::new(bed.admin.clone(), settings)).await?;
+    assert_eq!(end.outcome, JobOutcome::Succeeded, "{log}");
     ensure!(log.contains("script-mark\n") && log.contains("end-mark\n"), "{log}");
     other.close().await?;
     bed.close().await

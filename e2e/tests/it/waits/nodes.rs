@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use e2e::{Bed, job, start};
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::{
-    Api,
+    Api, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use runner_core::{FailureReason, JobOutcome, executor::Stop};
@@ -25,8 +25,14 @@ async fn a_node_that_comes_later_is_waited_for() -> Result<()> {
     let started = start(&*executor, job("1", "echo ran-the-script")).await?;
     let words = "waiting for a node:";
     started.printed(words).await?;
-    // The scheduler looks again and again, and says the same.
-    tokio::time::sleep(Duration::from_secs(8)).await;
+    // Whatever else changes of the pod, the same is not said again.
+    let pods: Api<Pod> = Api::namespaced(bed.admin.clone(), &bed.namespace);
+    let waiting = only_pod(&bed).await?.name_any();
+    for number in 0..5 {
+        let seen =
+            Patch::Merge(json!({"metadata": {"annotations": {"e2e.example.com/seen": format!("{number}")}}}));
+        pods.patch(&waiting, &PatchParams::default(), &seen).await?;
+    }
     let nodes: Api<Node> = Api::all(bed.admin.clone());
     let node = real_node(&bed).await?;
     let labelled =

@@ -14,7 +14,8 @@ use e2e::{
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::PostParams};
 use runner_core::{
-    FailureReason, JobSpec, Secret as SecretText,
+    FailureReason, JobOutcome, JobSpec, Secret as SecretText,
+    executor::Stop,
     job::{Credential, Image, Service},
 };
 use runner_k8s::KubernetesExecutor;
@@ -155,6 +156,29 @@ async fn a_helper_image_that_is_not_to_be_had_is_waited_for_within_the_budget() 
         "{message}"
     );
     ensure!(lines(&log, "waiting for the image").len() <= 2, "{log}");
+    bed.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_between_two_tries_at_the_helper_image_is_heeded_at_once() -> Result<()> {
+    let bed = Bed::new("between").await?;
+    let name = {
+        let registry = FaultyRegistry::start(&[]).await?;
+        registry.name.clone()
+    };
+    let mut settings = bed.settings();
+    settings.config.helper_image = format!("{name}/e2e/helper:1");
+    let executor = bed.executor_with(settings);
+    let started = start(&*executor, job("1", "echo never")).await?;
+    started.printed("trying again with another pod").await?;
+    let stopped = Instant::now();
+    started.job.stop(Stop::Graceful { deadline: stopped + Duration::from_mins(1) }).await?;
+    let end = started.job.wait().await?;
+    let took = stopped.elapsed();
+    started.job.cleanup().await?;
+    let log = started.report.text();
+    assert_eq!(end.outcome, JobOutcome::Canceled, "{log}");
+    ensure!(!end.script_begun && took < Duration::from_secs(3), "it took {took:?}: {log}");
     bed.close().await
 }
 
