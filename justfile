@@ -7,7 +7,7 @@ default:
     @just --list --unsorted
 
 # All steps.
-ci: fmt lint doc test examples pipelines bench arrows deny typos package tidy cluster e2e soak-slice
+ci: fmt lint doc test metrics examples pipelines bench arrows deny typos package tidy cluster e2e soak-slice
 
 # Is everything formatted?
 fmt:
@@ -27,6 +27,17 @@ doc:
 test:
     cargo test --workspace --locked
 
+# Does Prometheus read the metrics? Needs its promtool.
+metrics:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    text=$(mktemp)
+    trap 'rm -f "$text"' EXIT
+    METRICS_TEXT="$text" cargo test --quiet --locked -p runner-bin --bin runner -- metrics::tests::the_text_is_in_the_format_of_prometheus
+    # An empty file would be in the format as well.
+    [ -s "$text" ]
+    promtool check metrics <"$text"
+
 # Runs every program in examples/.
 examples:
     for program in examples/*.rs; do cargo run --quiet --locked -p examples --example "$(basename "$program" .rs)"; done
@@ -44,7 +55,7 @@ bench:
 arrows:
     #!/usr/bin/env bash
     set -euo pipefail
-    forbidden='annotate-snippets|anyhow|clap|fs-err|hyper|indicatif|k8s-openapi|kube|nix|reqwest|rustix|saphyr-parser|tar|tempfile|tracing-subscriber|wait4|walkdir|zip|zstd|runner-[a-z0-9]+'
+    forbidden='annotate-snippets|anyhow|clap|fs-err|hyper|indicatif|k8s-openapi|kube|nix|reqwest|rustix|rustls|saphyr-parser|tar|tempfile|tracing-subscriber|wait4|walkdir|zip|zstd|runner-[a-z0-9]+'
     tree=$(cargo tree --locked -p runner-core -e normal --prefix none --format '{p}' | cut -d' ' -f1 | sort -u)
     if grep -Ex "$forbidden" <<<"$tree" | grep -vx runner-core; then
         echo "runner-core must not depend on these" >&2
@@ -86,21 +97,22 @@ e2e *ARGUMENTS:
     cd e2e
     cargo test --locked -- {{ARGUMENTS}}
 
-# Kills the runner again and again over running jobs on the cluster, for three minutes.
+# Kills the runner again and again over running jobs on the cluster, for three minutes: half of them with a ledger as the
+# source of jobs, and half with a GitLab server on a bad way.
 soak-slice:
     #!/usr/bin/env bash
     set -euo pipefail
-    export KUBECONFIG="${KUBECONFIG:-$(dev/cluster kubeconfig)}" SOAK_SECONDS=180
+    export KUBECONFIG="${KUBECONFIG:-$(dev/cluster kubeconfig)}" SOAK_SECONDS=90
     cd e2e
-    cargo test --locked --test it -- kills:: --nocapture
+    cargo test --locked --test it -- kills:: --nocapture --test-threads=1
 
-# The same with 200 kills, of the seed SOAK_SEED or of a new one.
+# The same with 200 kills for each of the two, of the seed SOAK_SEED or of a new one.
 soak:
     #!/usr/bin/env bash
     set -euo pipefail
     export KUBECONFIG="${KUBECONFIG:-$(dev/cluster kubeconfig)}" SOAK_KILLS="${SOAK_KILLS:-200}"
     cd e2e
-    cargo test --locked --test it -- kills:: --nocapture
+    cargo test --locked --test it -- kills:: --nocapture --test-threads=1
 
 # Records the picture in the README.
 picture:

@@ -53,7 +53,7 @@ impl Shouting {
         finished.cancel();
         Reporter::new(Arc::clone(&lease.report), spool, context.log.interval).run(&finished).await;
         // Not reported yet: the run loop does it.
-        Ok(JobEnd { outcome, reported: false, script_begun: true, log, phases: Vec::new() })
+        Ok(JobEnd { outcome, reported: false, script_begun: true, log: Some(log), phases: Vec::new() })
     }
 }
 
