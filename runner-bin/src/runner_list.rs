@@ -9,6 +9,7 @@ use crate::{
     cli::{Color, Output, accounts::List},
     exit_code::ExitStatus,
     fault::{Fault, WrongFile},
+    short_token::short_token,
     stdio::Stdio,
     wire,
 };
@@ -51,7 +52,7 @@ fn table(config: &Config) -> String {
         [
             or_dash(&runner.name),
             runner.executor.name().to_owned(),
-            or_dash(&short(runner.token.expose())),
+            or_dash(&shown(runner.token.expose())),
             or_dash(&runner.url),
         ]
     };
@@ -73,14 +74,12 @@ fn table(config: &Config) -> String {
     rows.iter().map(line).collect()
 }
 
-/// As much of a token as GitLab shows of it.
-fn short(token: &str) -> String {
-    let (prefix, rest) = match token.split_once('-') {
-        Some((kind, rest)) if kind.starts_with("gl") => (format!("{kind}-"), rest),
-        _ => (String::new(), token),
-    };
-    let shown: String = rest.chars().take(if rest.chars().count() > 16 { 8 } else { 0 }).collect();
-    if token.is_empty() { String::new() } else { format!("{prefix}{shown}…") }
+/// What may be shown of a token: that there is one, where it is too short for more.
+fn shown(token: &str) -> String {
+    match short_token(token) {
+        short if short.is_empty() && !token.is_empty() => "…".to_owned(),
+        short => short,
+    }
 }
 
 #[cfg(test)]
@@ -102,9 +101,9 @@ mod tests {
         let (text, refused) = list(&path, &surroundings).unwrap();
         assert_eq!(refused, "");
         insta::assert_snapshot!(text, @"
-        NAME   EXECUTOR    TOKEN           URL
-        build  kubernetes  glrt-abcdefgh…  https://g.example
-        -      shell       …               https://g.example
+        NAME   EXECUTOR    TOKEN      URL
+        build  kubernetes  abcdefghi  https://g.example
+        -      shell       …          https://g.example
         ");
         fs_err::write(&path, text_of("docker")).unwrap();
         let (text, refused) = list(&path, &surroundings).unwrap();

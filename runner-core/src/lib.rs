@@ -7,11 +7,11 @@
 pub mod agent;
 pub mod artifact;
 pub mod cache;
-pub mod duration;
 pub mod error;
 pub mod event;
 pub mod executor;
 pub mod finding;
+pub mod go_duration;
 pub mod job;
 pub mod log;
 pub mod outcome;

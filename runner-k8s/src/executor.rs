@@ -31,9 +31,11 @@ mod end;
 mod job;
 mod keeping;
 mod missing;
+mod pods;
 mod services;
 mod start;
 mod stop;
+mod telling;
 mod view;
 
 use job::KubernetesJob;

@@ -166,7 +166,7 @@ async fn own_timeout(engine: &Engine, environment: &Environment, key: &str) -> O
     if text.trim().is_empty() {
         return None;
     }
-    let allowed = runner_core::duration::parse(text);
+    let allowed = runner_core::go_duration::parse(text);
     if allowed.is_none() {
         let text = format!("{key} is {text:?}, which is no time such as 10m or 1h30m: it has no effect");
         engine.log.line(&colour::warning(&text)).await;

@@ -14,7 +14,7 @@ pub struct DurationText(String);
 impl DurationText {
     /// The duration; `None`: the text is none.
     pub fn parse(&self) -> Option<Duration> {
-        runner_core::duration::parse(&self.0)
+        runner_core::go_duration::parse(&self.0)
     }
 
     /// The text.

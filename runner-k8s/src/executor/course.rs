@@ -5,14 +5,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use k8s_openapi::api::core::v1::Pod;
 use runner_core::{
-    ArtifactStore, Error, ErrorKind, FailureReason, JobContext, JobEnd, JobEvent, JobOutcome, JobSpec,
-    Result,
+    ArtifactStore, Error, FailureReason, JobContext, JobEnd, JobEvent, JobOutcome, JobSpec,
     agent::{Order, Reports},
-    outcome::LogDigest,
     report::{Duty, Reporter},
-    source::WishAction,
 };
 use tokio::{
     sync::watch,
@@ -24,27 +20,22 @@ use super::{
     Shared,
     attempt::{Attempt, Attempted, Why},
     end::{AgentEnd, Found, Verdict, without_record},
+    pods::pod_name,
     services,
     stop::{Wished, Wishes},
+    telling::{LAST_WORD, heed, report_end},
 };
 use crate::{
-    api::{Cluster, Created},
-    channel::{Channel, Served},
+    api::Cluster,
     journal::{Insertion, Journal},
-    pod::{PodNames, PodPlan, disruption_budget, pod_for},
-    record::{Ending, Record, Stored, StoredWish, digest},
-    relay::Relay,
+    record::{Ending, Record, Stored, StoredWish},
     removal::Leftovers,
     settings::JobSettings,
     status::Waiting,
-    watch::FollowedPod,
 };
 
 /// So many pods may be taken away from a job before its script begins.
 const MOST_ATTEMPTS: u32 = 5;
-
-/// How long the end of a job may take to be told that nobody waits for.
-const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// What the log says where nobody could read it to its end.
 const END_MISSING: &str =
@@ -309,90 +300,6 @@ impl Course {
         }
     }
 
-    /// Removes the pod of the attempt before, and waits until it is gone.
-    async fn remove_replaced(&self) -> Result<()> {
-        let (namespace, Some(pod)) = (&self.stored.namespace, &self.stored.record.replaced) else {
-            return Ok(());
-        };
-        let mut followed = self.shared.watches.follow(namespace, pod);
-        followed.is_made();
-        let is_gone = async { while !followed.now().gone && !followed.changed().await.gone {} };
-        if let Err(error) = self.cluster.delete_pod(namespace, pod, Some(1)).await {
-            tracing::warn!(job = %self.job.id, error = error.chain(), "a pod could not be told to end");
-        }
-        if self.cluster.pod(namespace, pod).await?.is_none() {
-            return Ok(());
-        }
-        tokio::time::timeout(Duration::from_mins(2), is_gone)
-            .await
-            .map_err(|_| Error::new(ErrorKind::TimedOut, "see the pod gone").with("pod", pod))
-    }
-
-    /// Does `make` with the plan of the pod of the current attempt.
-    fn planned<T>(&self, make: impl FnOnce(&PodPlan<'_>) -> T) -> T {
-        let record = &self.stored.record;
-        let setup = &self.shared.settings;
-        let names = PodNames {
-            pod: record.pod.clone(),
-            secrets: self.stored.names(),
-            owner_uid: self.stored.uid().to_owned(),
-            services_secret: services::secret_name(&self.stored, &self.settings),
-            pull_secret: self.stored.has_logins().then(|| self.stored.name().to_owned()),
-        };
-        make(&PodPlan {
-            config: &setup.config,
-            settings: &self.settings,
-            job: &self.job,
-            names: &names,
-            attempt: record.attempt,
-            pull: u32::try_from(record.pull).unwrap_or(u32::MAX).saturating_add(1),
-            slot: record.slot,
-            runner_token: &setup.token,
-            patch_files: &setup.patch_files,
-            has_channel: self.order.channel,
-        })
-    }
-
-    /// The pod of the current attempt.
-    pub(super) fn pod(&mut self) -> Result<Pod> {
-        if let Some(error) = self.unfit.take() {
-            return Err(error);
-        }
-        let mut pod = self.planned(pod_for)?;
-        let labels = crate::record::labels(&self.shared.settings.manager, "pod");
-        pod.metadata.labels.get_or_insert_default().extend(labels);
-        Ok(pod)
-    }
-
-    pub(super) async fn create(&self, pod: &Pod) -> Result<Created<Pod>, kube::Error> {
-        self.cluster.create_pod(&self.stored.namespace, pod).await
-    }
-
-    /// Makes the budget that lets a drain of the node wait for the job, where the config asks for it. A job runs without
-    /// it as well.
-    pub(super) async fn protect(&self) {
-        let Some(budget) = self.planned(disruption_budget) else { return };
-        if let Err(error) = self.cluster.create_budget(&self.stored.namespace, &budget).await {
-            self.event(JobEvent::Notice(format!(
-                "a drain does not wait for the job: failed to {}",
-                error.chain()
-            )));
-        }
-    }
-
-    /// The warnings that the cluster has about the pod and that were not shown, where the config asks for them.
-    pub(super) async fn warnings(&mut self) -> Vec<String> {
-        if !self.settings.shows_events {
-            return Vec::new();
-        }
-        let told = self.cluster.warnings(&self.stored.namespace, &self.stored.record.pod).await;
-        let mut lines =
-            told.unwrap_or_else(|error| vec![format!("events are not shown: failed to {}", error.chain())]);
-        lines.retain(|line| !self.shown.contains(line));
-        self.shown.extend(lines.iter().cloned());
-        lines
-    }
-
     pub(super) fn pod_is_made(&mut self) {
         self.has_pod = true;
         self.stored.record.pod_made = true;
@@ -406,28 +313,6 @@ impl Course {
 
     fn note_end(&self, ends_by_itself: bool) {
         self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).ends_by_itself = ends_by_itself;
-    }
-
-    pub(super) fn follow(&self) -> FollowedPod {
-        self.shared.watches.follow(&self.stored.namespace, &self.stored.record.pod)
-    }
-
-    pub(super) fn relay(&self, container: &'static str) -> Relay {
-        let (namespace, pod) = (self.stored.namespace.clone(), self.stored.record.pod.clone());
-        Relay::follow(self.cluster.clone(), namespace, pod, container)
-    }
-
-    /// Serves the side channel of the pod, where there is one.
-    pub(super) fn serve_channel(&self) -> Option<Channel> {
-        let shipper = self.shared.settings.channel.as_ref().filter(|_| self.order.channel)?;
-        let (namespace, pod) = (self.stored.namespace.clone(), self.stored.record.pod.clone());
-        let served = Served {
-            job: Arc::clone(&self.job),
-            artifacts: Arc::clone(&self.artifacts),
-            shipper: Arc::clone(shipper),
-            events: self.context.events.clone(),
-        };
-        Some(Channel::serve(self.cluster.clone(), namespace, pod, served))
     }
 
     /// When a pod must be complete: the budget is one for all pods that are made because of images.
@@ -465,16 +350,6 @@ impl Course {
     pub(super) fn wished(&self) -> Option<Wished> {
         *self.wish.borrow()
     }
-
-    /// Tells the pod to end. What is not there ends by itself.
-    pub(super) async fn delete_pod(&self, grace: Option<u32>) {
-        let (namespace, pod) = (&self.stored.namespace, &self.stored.record.pod);
-        if self.has_pod
-            && let Err(error) = self.cluster.delete_pod(namespace, pod, grace).await
-        {
-            tracing::warn!(job = %self.job.id, error = error.chain(), "a pod could not be told to end");
-        }
-    }
 }
 
 /// Waits for another wish. Cancel safe.
@@ -483,12 +358,6 @@ pub(super) async fn changed(wish: &mut watch::Receiver<Option<Wished>>) {
         // The course holds a sender.
         std::future::pending::<()>().await;
     }
-}
-
-/// The name of the pod of an attempt: the same for the same attempt.
-pub(super) fn pod_name(shared: &Shared, job: &JobSpec, secret: &str, record: &Record) -> String {
-    let random = digest(&[secret, &record.attempt.to_string(), record.state.expose()]);
-    crate::pod::name(&shared.settings.token, job.project.id, record.slot, &random)
 }
 
 /// Where the log of a stored job begins, and what is to be inserted into it.
@@ -502,37 +371,4 @@ pub(super) fn journal_of(
         journal.insert(Insertion { at, text });
     }
     journal
-}
-
-/// Does what the source wants of the job.
-async fn heed(reporter: &Reporter, wishes: &Wishes, timeout: Duration) -> std::convert::Infallible {
-    let mut wanted = reporter.wishes();
-    loop {
-        let action = *wanted.borrow_and_update();
-        if let Some(wished) = Wished::by_source(action, timeout) {
-            wishes.ask(wished);
-        }
-        if wanted.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-/// Reports the end; tells whether nobody else needs to.
-async fn report_end(reporter: &Reporter, outcome: &JobOutcome, log: Option<LogDigest>) -> bool {
-    let is_aborted = *reporter.wishes().borrow() == WishAction::Abort;
-    let reporting = reporter.complete(outcome, log);
-    if is_aborted {
-        // Nobody waits for it, and the log is not complete. It is no harm to say it once.
-        let said = tokio::time::timeout(LAST_WORD, reporting).await;
-        tracing::debug!(?said, "a job that its source aborted has ended");
-        return true;
-    }
-    match reporting.await {
-        Ok(_) => true,
-        Err(error) => {
-            tracing::error!(error = error.chain(), "the end of a job could not be reported");
-            false
-        }
-    }
 }

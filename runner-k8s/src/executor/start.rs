@@ -23,8 +23,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Shared,
-    course::{Course, Reporting, journal_of, pod_name},
+    course::{Course, Reporting, journal_of},
     job::KubernetesJob,
+    pods::pod_name,
     services,
     stop::{Wished, Wishes},
 };

@@ -169,18 +169,24 @@ async fn two_levels_stop_running_jobs() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn leaving_stops_no_job() {
+/// Leaves while a job runs. Also returns the source.
+async fn leave(executor: &Arc<FakeExecutor>) -> (RunSummary, Arc<ScriptedSource>) {
     let source = ScriptedSource::open("fake");
     source.push(JobSpec::new("1", "long"));
-    let executor = FakeExecutor::new([("long", FakeJob::RunsUntilStopped)]);
-    let runner = Runner::builder().runner(config(&source, &executor)).build();
+    let runner = Runner::builder().runner(config(&source, executor)).build();
     let shutdown = Shutdown::new();
     let leave = async {
         executor.running(1).await;
         shutdown.raise(ShutdownLevel::Leave);
     };
     let (summary, ()) = tokio::join!(runner.run(&shutdown), leave);
+    (summary, source)
+}
+
+#[tokio::test(start_paused = true)]
+async fn leaving_stops_no_job() {
+    let executor = FakeExecutor::new([("long", FakeJob::RunsUntilStopped)]);
+    let (summary, source) = leave(&executor).await;
     assert_eq!(summary, RunSummary { left: 1, ..RunSummary::default() });
     assert_eq!(source.report("1").outcome(), None);
     assert_eq!(executor.leftovers().len(), 1);
@@ -188,16 +194,8 @@ async fn leaving_stops_no_job() {
 
 #[tokio::test(start_paused = true)]
 async fn leaving_interrupts_a_job_that_would_end_with_the_process() {
-    let source = ScriptedSource::open("fake");
-    source.push(JobSpec::new("1", "long"));
     let executor = FakeExecutor::bound([("long", FakeJob::RunsUntilStopped)]);
-    let runner = Runner::builder().runner(config(&source, &executor)).build();
-    let shutdown = Shutdown::new();
-    let leave = async {
-        executor.running(1).await;
-        shutdown.raise(ShutdownLevel::Leave);
-    };
-    let (summary, ()) = tokio::join!(runner.run(&shutdown), leave);
+    let (summary, source) = leave(&executor).await;
     assert_eq!(summary, RunSummary { failed: 1, ..RunSummary::default() });
     assert_eq!(reason(source.report("1").outcome()), Some(FailureReason::RunnerInterrupted));
     assert_eq!(executor.leftovers(), []);

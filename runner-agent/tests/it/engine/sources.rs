@@ -14,6 +14,9 @@ use runner_core::{
 
 use super::{Bench, Result, content};
 
+mod submodules;
+mod traps;
+
 /// A repository that jobs fetch from.
 pub(super) struct Origin {
     path: PathBuf,
@@ -79,14 +82,6 @@ fn point(bench: &mut Bench, origin: &Origin, commit: &str) {
     bench.job.git.sha = commit.into();
     bench.job.git.reference = "main".into();
     bench.job.git.refspecs = vec!["+refs/heads/main:refs/remotes/origin/main".to_owned()];
-}
-
-/// Lets git fetch submodules from local paths.
-fn local_submodules(bench: Bench) -> Bench {
-    bench
-        .variable("GIT_CONFIG_COUNT", "1")
-        .variable("GIT_CONFIG_KEY_0", "protocol.file.allow")
-        .variable("GIT_CONFIG_VALUE_0", "always")
 }
 
 #[tokio::test]
@@ -285,183 +280,6 @@ async fn an_overlay_without_files_empties_the_work_tree() -> Result {
 }
 
 #[tokio::test]
-async fn submodules_are_checked_out_as_deep_as_wanted() -> Result {
-    let (bench, origin) = bench(&["cat sub/file sub/inner/file || true; cat 'other sub/file' || true"])?;
-    let inner = Origin::new(bench.folder.path().join("inner"), &[])?;
-    inner.write("file", "inner\n")?;
-    inner.commit("inner")?;
-    let sub = Origin::new(bench.folder.path().join("sub"), &[])?;
-    sub.write("file", "sub\n")?;
-    sub.git(&["submodule", "--quiet", "add", &inner.url(), "inner"])?;
-    sub.commit("sub")?;
-    origin.git(&["submodule", "--quiet", "add", "../sub", "sub"])?;
-    origin.git(&["submodule", "--quiet", "add", "../inner", "other sub"])?;
-    let head = origin.commit("with submodules")?;
-    let mut bench = local_submodules(bench);
-    point(&mut bench, &origin, &head);
-    let seen = bench.run().await?;
-    seen.succeeded()?;
-    assert!(!seen.log.contains("\nsub\n"), "{}", seen.log);
-
-    let mut bench = bench.variable("GIT_SUBMODULE_STRATEGY", "normal");
-    let seen = bench.run().await?;
-    seen.says(&["sub"])?;
-    assert_eq!(seen.log.matches("\ninner\n").count(), 1, "{}", seen.log);
-
-    // Over what the last run left, with files in the way and a newer submodule.
-    sub.write("file", "newer\n")?;
-    sub.commit("newer")?;
-    origin.git(&["-C", "sub", "pull", "--quiet"])?;
-    let head = origin.commit("newer submodule")?;
-    point(&mut bench, &origin, &head);
-    fs::write(bench.project().join("sub/file"), "changed")?;
-    fs::write(bench.project().join("sub/new"), "new")?;
-    let bench = bench.variable("GIT_SUBMODULE_STRATEGY", "recursive").variable("GIT_SUBMODULE_DEPTH", "1");
-    let seen = bench.run().await?;
-    seen.succeeded()?;
-    seen.says(&["newer", "inner", "inner"])?;
-    assert!(!bench.project().join("sub/new").exists());
-
-    let bench = bench.variable("GIT_SUBMODULE_PATHS", ":(exclude)sub").variable("GIT_STRATEGY", "clone");
-    let seen = bench.run().await?;
-    seen.succeeded()?;
-    assert!(!seen.log.contains("\nnewer\n") && seen.log.contains("inner\n"), "{}", seen.log);
-    let seen = bench.variable("GIT_SUBMODULE_STRATEGY", "deep").run().await?;
-    seen.failed(FailureReason::ConfigurationError)?;
-    Ok(())
-}
-
-#[tokio::test]
-async fn submodules_of_a_copy_are_found_beside_its_home() -> Result {
-    let (bench, origin) = bench(&["cat sub/file sub/inner/file; git remote get-url origin"])?;
-    let inner = Origin::new(bench.folder.path().join("inner"), &[])?;
-    inner.write("file", "inner\n")?;
-    inner.commit("inner")?;
-    // Beside the submodule there is another one than beside the project.
-    let sub = Origin::new(bench.folder.path().join("group/sub"), &[])?;
-    let beside = Origin::new(bench.folder.path().join("group/inner"), &[])?;
-    beside.write("file", "beside\n")?;
-    beside.commit("beside")?;
-    sub.write("file", "sub\n")?;
-    sub.git(&["submodule", "--quiet", "add", "../inner", "inner"])?;
-    sub.commit("sub")?;
-    origin.git(&["submodule", "--quiet", "add", "../group/sub", "sub"])?;
-    let head = origin.commit("with submodules")?;
-    let copy = Origin::new(bench.folder.path().join("elsewhere/deep/copy"), &[])?;
-    copy.git(&[
-        "fetch",
-        "--quiet",
-        "--no-recurse-submodules",
-        &origin.url(),
-        "main:main",
-        "--update-head-ok",
-    ])?;
-    let mut bench = local_submodules(bench).variable("GIT_SUBMODULE_STRATEGY", "recursive");
-    point(&mut bench, &copy, &head);
-    bench.job.git.home_url = Some(origin.url());
-    // The second time over what the first left.
-    for time in ["first", "second"] {
-        let seen = bench.run().await?;
-        seen.succeeded()?;
-        seen.says(&["sub", "beside", &copy.url()]).map_err(|error| format!("the {time} time: {error}"))?;
-    }
-    Ok(())
-}
-
-#[tokio::test]
-async fn locks_and_traps_of_an_earlier_job_do_no_harm() -> Result {
-    let (bench, _origin) = bench(&["cat file"])?;
-    bench.run().await?.succeeded()?;
-    let git = bench.project().join(".git");
-    for lock in ["index.lock", "HEAD.lock", "shallow.lock", "config.lock", "refs/remotes/origin/main.lock"] {
-        fs::write(git.join(lock), "")?;
-    }
-    let trap = bench.folder.path().join("trapped");
-    fs::create_dir_all(git.join("hooks"))?;
-    for hook in ["post-checkout", "reference-transaction", "post-index-change"] {
-        let path = git.join("hooks").join(hook);
-        fs::write(&path, format!("#!/bin/sh\ntouch '{}'\n", trap.display()))?;
-        fs::set_permissions(&path, PermissionsExt::from_mode(0o755))?;
-    }
-    let planted = format!(
-        "[core]\n\tfsmonitor = \"touch '{0}'\"\n\thooksPath = hooks\n\tsshCommand = touch '{0}'\n[filter \"x\"]\n\tsmudge = touch '{0}'\n",
-        trap.display()
-    );
-    fs::write(git.join("config"), planted)?;
-    bench.run().await?.succeeded()?;
-    assert!(!trap.exists());
-    Ok(())
-}
-
-#[tokio::test]
-async fn the_users_hooks_and_templates_do_not_run() -> Result {
-    let (bench, _origin) = bench(&["ls .git/hooks || true"])?;
-    let home = bench.folder.path().join("home");
-    let hooks = home.join("hooks");
-    fs::create_dir_all(&hooks)?;
-    let hook = hooks.join("post-checkout");
-    fs::write(&hook, "#!/bin/sh\necho the hook ran\nexit 1\n")?;
-    fs::set_permissions(&hook, PermissionsExt::from_mode(0o755))?;
-    fs::write(
-        home.join(".gitconfig"),
-        format!("[core]\n\thooksPath = {}\n[fetch]\n\tprune = true\n", hooks.display()),
-    )?;
-    let seen = bench.run().await?;
-    seen.succeeded()?;
-    assert!(!seen.log.contains("the hook ran"), "{}", seen.log);
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_git_hook_that_started_us_does_not_lend_us_its_repository() -> Result {
-    let (mut bench, origin) = bench(&["git rev-parse --show-toplevel"])?;
-    let mine = bench.folder.path().join("origin/.git").to_string_lossy().into_owned();
-    for (key, value) in
-        [("GIT_DIR", mine.as_str()), ("GIT_WORK_TREE", &origin.url()), ("GIT_INDEX_FILE", "x")]
-    {
-        bench.settings.environment.push((key.into(), value.into()));
-    }
-    let seen = bench.run().await?;
-    seen.succeeded()?;
-    seen.says(&[&fs::canonicalize(bench.project())?.to_string_lossy()])
-}
-
-#[tokio::test]
-async fn a_damaged_repository_is_replaced() -> Result {
-    let (mut bench, origin) = bench(&["cat file"])?;
-    bench.run().await?.succeeded()?;
-    origin.write("file", "two\n")?;
-    let head = origin.commit("second")?;
-    point(&mut bench, &origin, &head);
-    let git = bench.project().join(".git");
-    for entry in walk(&git.join("objects"))? {
-        fs::set_permissions(&entry, PermissionsExt::from_mode(0o644))?;
-        fs::write(entry, "")?;
-    }
-    let seen = bench.run().await?;
-    seen.succeeded()?;
-    seen.says(&["two"])?;
-
-    fs::write(git.join("index"), "nonsense")?;
-    bench.run().await?.succeeded()?;
-    fs::write(git.join("HEAD"), "")?;
-    bench.run().await?.succeeded()
-}
-
-fn walk(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            files.extend(walk(&path)?);
-        } else {
-            files.push(path);
-        }
-    }
-    Ok(files)
-}
-
-#[tokio::test]
 async fn a_repository_that_cannot_be_reached_fails_after_all_attempts() -> Result {
     let (mut bench, origin) = bench(&["true"])?;
     bench.job.git.repo_url = origin.path.join("nowhere").to_string_lossy().into_owned();
@@ -470,14 +288,6 @@ async fn a_repository_that_cannot_be_reached_fails_after_all_attempts() -> Resul
     assert_eq!(seen.failed(FailureReason::RunnerSystemFailure)?, "git fetch ended with exit code 128");
     seen.says(&["WARNING: Getting the sources failed; trying again in 1 s"])?;
     assert!(!seen.end.script_begun);
-    Ok(())
-}
-
-#[tokio::test]
-async fn names_that_look_like_options_are_refused() -> Result {
-    let (mut bench, _origin) = bench(&["true"])?;
-    bench.job.git.sha = "--upload-pack=touch x".into();
-    bench.run().await?.failed(FailureReason::ConfigurationError)?;
     Ok(())
 }
 
