@@ -11,6 +11,8 @@ pub mod soak;
 pub mod source;
 
 use std::{
+    fmt::Debug,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -19,7 +21,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use futures_util::TryStreamExt;
 use k8s_openapi::{
+    NamespaceResourceScope,
     api::{
         authentication::v1::{TokenRequest, TokenRequestSpec},
         core::v1::{Namespace, Pod, Secret, ServiceAccount},
@@ -28,8 +32,9 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::{
-    Api, Client, Config, ResourceExt,
+    Api, Client, Config, Resource, ResourceExt,
     api::{DeleteParams, ListParams, PostParams},
+    runtime::{reflector, watcher},
 };
 use runner_core::{
     Executor, JobContext, JobEnd, JobLease, JobSpec, RunningJob, SavedLease, Secret as SecretText,
@@ -37,6 +42,7 @@ use runner_core::{
 };
 use runner_k8s::{KubernetesExecutor, KubernetesSettings};
 use runner_testkit::{MemoryArtifacts, RecordingReport};
+use serde::de::DeserializeOwned;
 
 /// The role that is shipped, which every test runs with.
 const ROLE: &str = include_str!("../../runner-k8s/deploy/role.yaml");
@@ -121,6 +127,39 @@ impl Bed {
             pods.delete(&pod.name_any(), &DeleteParams::default().grace_period(grace)).await?;
         }
         Ok(())
+    }
+
+    /// Waits until the objects of a kind are as `wanted`, as the API server tells of them.
+    ///
+    /// # Errors
+    /// Where they are not within two minutes.
+    pub async fn until<K>(&self, wanted: impl Fn(&[Arc<K>]) -> bool) -> Result<()>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + Debug
+            + DeserializeOwned
+            + Send
+            + Sync
+            + 'static,
+    {
+        let objects: Api<K> = Api::namespaced(self.admin.clone(), &self.namespace);
+        let (known, writer) = reflector::store();
+        let mut events = pin!(reflector(writer, watcher(objects, watcher::Config::default())));
+        let seen = async {
+            loop {
+                let event = events.try_next().await?.context("the watch has ended")?;
+                // Before the first list is complete, nothing is known.
+                let is_known = !matches!(event, watcher::Event::Init | watcher::Event::InitApply(_));
+                if is_known && wanted(&known.state()) {
+                    return anyhow::Ok(());
+                }
+            }
+        };
+        let kind = K::kind(&());
+        tokio::time::timeout(Duration::from_mins(2), seen)
+            .await
+            .with_context(|| format!("{kind} never came to be as wanted"))?
     }
 
     /// Checks that no job left anything, and removes the namespace.

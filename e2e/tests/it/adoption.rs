@@ -7,7 +7,7 @@ use e2e::{Bed, counted::Requests, job, start};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, ResourceExt,
-    api::{ListParams, Patch, PatchParams},
+    api::{Patch, PatchParams},
 };
 use runner_core::{
     Event, EventSink, Executor, FailureReason, JobContext, JobEnd, JobEvent, JobLease, JobOutcome, JobSpec,
@@ -122,11 +122,7 @@ async fn begin_and_cancel(bed: &Bed) -> Result<Arc<RecordingReport>> {
     started.printed("script-mark\n").await?;
     let deadline = Instant::now() + Duration::from_mins(1);
     started.job.stop(Stop::Graceful { deadline }).await?;
-    let pods: Api<Pod> = Api::namespaced(bed.admin.clone(), &bed.namespace);
-    let is_going = |pod: &Pod| pod.metadata.deletion_timestamp.is_some();
-    while !pods.list(&ListParams::default()).await?.items.iter().any(is_going) {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    bed.until::<Pod>(|pods| pods.iter().any(|pod| pod.metadata.deletion_timestamp.is_some())).await?;
     Ok(started.report)
 }
 
@@ -138,14 +134,7 @@ async fn the_log_of_a_canceled_job_says_that_its_end_was_lost_with_its_pod() -> 
     let report = runtime.spawn(async move { begin_and_cancel(&dying).await }).await;
     runtime.shutdown_background();
     let report = report??;
-    let pods: Api<Pod> = Api::namespaced(bed.admin.clone(), &bed.namespace);
-    let is_gone = async {
-        while !pods.list(&ListParams::default()).await?.items.is_empty() {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        anyhow::Ok(())
-    };
-    tokio::time::timeout(Duration::from_mins(2), is_gone).await.context("the pod is left")??;
+    bed.until::<Pod>(<[_]>::is_empty).await.context("the pod is left")?;
     ensure!(!report.text().contains("tail-mark"), "nothing was lost: {}", report.text());
     let end = adopted_with(bed.executor(), &report).await?;
     let log = report.text();
@@ -191,12 +180,7 @@ async fn a_pod_that_is_about_to_be_replaced_is_replaced_by_the_next_manager() ->
     let (report, refused) = refused.context("the pod is not replaced")???;
     let next = bed.executor_with(settings);
     let running = adopt(&next, &report, EventSink::default()).await?;
-    let another = async {
-        while only_pod(&bed).await.map_or(refused.clone(), |pod| pod.name_any()) == refused {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let another = tokio::time::timeout(Duration::from_secs(30), another).await;
+    let another = bed.until::<Pod>(|pods| matches!(pods, [pod] if pod.name_any() != refused)).await;
     running.stop(Stop::Graceful { deadline: Instant::now() + Duration::from_mins(1) }).await?;
     let end = running.wait().await?;
     running.cleanup().await?;

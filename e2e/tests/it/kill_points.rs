@@ -10,6 +10,8 @@ use e2e::{
     soak::{Death, Fate, Kind, Launcher, Marks, Origin, Random, SoakJob, Summary, host, left_of},
     source::SourceServer,
 };
+use k8s_openapi::api::core::v1::Secret as KubernetesSecret;
+use kube::ResourceExt;
 use runner_core::{
     Executor, JobContext, JobLease, JobOutcome, JobReport, SavedLease, Secret,
     outcome::LogDigest,
@@ -198,9 +200,10 @@ async fn a_job_that_is_handed_out_again_is_resumed_with_its_new_lease() -> Resul
     // It is stored and never accepted: its manager is as good as dead.
     let mut waiting = JoinSet::new();
     waiting.spawn(async move { first.start(lease("1", Arc::new(Deaf)), JobContext::default()).await });
-    while bed.executor().adoptable().await?.is_empty() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let is_job = |secret: &Arc<KubernetesSecret>| {
+        secret.labels().get("runner.dev/kind").is_some_and(|kind| kind == "job")
+    };
+    bed.until::<KubernetesSecret>(|secrets| secrets.iter().any(is_job)).await?;
     let second = bed.executor();
     let running = second.start(lease("2", RecordingReport::new()), JobContext::default()).await?;
     assert_eq!(second.adoptable().await?, [], "a job that runs here is none of an earlier process");
