@@ -7,4 +7,5 @@ mod project;
 mod registration;
 mod runs;
 mod secrets;
+mod shell_jobs;
 mod signals;
