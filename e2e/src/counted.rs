@@ -43,6 +43,24 @@ impl Requests {
         Client::new(tower::service_fn(stop), namespace)
     }
 
+    /// A client that does what `client` does, but that renews no Lease which it has made: its requests to do so are never
+    /// answered.
+    pub fn without_renewals(client: &Client, namespace: &str) -> Client {
+        let client = client.clone();
+        let stop = move |request: http::Request<Body>| {
+            let is_stopped =
+                request.method() == http::Method::PUT && request.uri().path().contains("/leases/");
+            let client = client.clone();
+            async move {
+                if is_stopped {
+                    std::future::pending::<()>().await;
+                }
+                client.send(request).await
+            }
+        };
+        Client::new(tower::service_fn(stop), namespace)
+    }
+
     /// A client that does what `client` does until it has removed a pod, and then nothing any more, as if the process had
     /// died. It says when that is.
     pub fn until_a_pod_is_removed(client: &Client, namespace: &str) -> (Client, Arc<Notify>) {

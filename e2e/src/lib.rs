@@ -105,6 +105,12 @@ impl Bed {
         self.executor_with(self.settings())
     }
 
+    /// An executor that shares its jobs with others of other names.
+    pub fn replica(&self, client: &Client, name: &str) -> Arc<KubernetesExecutor> {
+        let settings = KubernetesSettings { replica: Some(name.into()), ..self.settings() };
+        KubernetesExecutor::new(client.clone(), settings)
+    }
+
     /// What is left of jobs: one line each.
     pub async fn leftovers(&self) -> Result<Vec<String>> {
         let all = ListParams::default();

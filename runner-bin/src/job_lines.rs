@@ -156,6 +156,7 @@ impl JobLines {
             }
             JobEvent::Notice(text) => self.write(&of(LogLevel::Warning, text)),
             JobEvent::Ended(end) => self.write(&ended(id, end, job)),
+            JobEvent::TakenOver => self.write(&of(LogLevel::Info, "Job left to another manager")),
             _ => {}
         }
     }

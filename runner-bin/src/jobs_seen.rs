@@ -96,7 +96,7 @@ impl JobsSeen {
                 Some(self.add(runner, job, *project, Some(Instant::now())))
             }
             Event::Adopted { runner, job, project, .. } => Some(self.add(runner, job, *project, None)),
-            Event::Job { job, event: JobEvent::Ended(_) } => self.jobs.remove(job),
+            Event::Job { job, event: JobEvent::Ended(_) | JobEvent::TakenOver } => self.jobs.remove(job),
             Event::Job { job, event } => {
                 let seen = self.jobs.get_mut(job)?;
                 match event {

@@ -1,6 +1,6 @@
 //! `runner run`: takes jobs of GitLab servers and runs them until it is told to end.
 
-use std::{convert::Infallible, path::Path, sync::Arc};
+use std::{convert::Infallible, path::Path, process, sync::Arc};
 
 use anyhow::anyhow;
 use runner_config::{Config, ConfigFile, LoadError, Machine, Reload, Surroundings, SystemId};
@@ -12,7 +12,10 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{Color, Output, accounts::Run},
+    cli::{
+        Color, Output,
+        accounts::{Run, Variables},
+    },
     exit_code::ExitStatus,
     fault::{Fault, WrongFile},
     monitor::Monitor,
@@ -62,7 +65,8 @@ async fn run_or_fail(options: &Run) -> Result<(), Fault> {
     let monitor = board.monitor(address.or_else(|| config.listen_address.clone())).await?;
     let signals = Signals::listen().map_err(Fault::ours)?;
     let runner = Arc::new(Runner::builder().events(board.sink()).build());
-    let crew = Crew::new(Arc::clone(&runner), Surrounding { system_id: id.id, variables, folder });
+    let replica = replica(&variables, &id.id);
+    let crew = Crew::new(Arc::clone(&runner), Surrounding { system_id: id.id, replica, variables, folder });
     crew.set(&config);
     let (shutdown, asked, ended) = (Shutdown::new(), Notify::new(), CancellationToken::new());
     let at_the_end = watch::Sender::new(AtTheEnd::of(&config));
@@ -79,6 +83,15 @@ async fn run_or_fail(options: &Run) -> Result<(), Fault> {
     }
     board.lines.close();
     summary.map(drop).map_err(|text| Fault::ours(anyhow!(text)))
+}
+
+/// What this process is called among those that share jobs. In a pod it keeps its name when its container is started again,
+/// and so goes on at once with the jobs that it had. Elsewhere two may run on one machine.
+fn replica(variables: &Variables, system_id: &str) -> String {
+    let named = variables.get("POD_NAME").filter(|name| !name.is_empty()).cloned();
+    let is_in_pod = variables.contains_key("KUBERNETES_SERVICE_HOST");
+    let host = || Some(wire::host_name()).filter(|name| is_in_pod && !name.is_empty());
+    named.or_else(host).unwrap_or_else(|| format!("{system_id}-{}", process::id()))
 }
 
 async fn serve(monitor: Option<Monitor>, ended: &CancellationToken) {

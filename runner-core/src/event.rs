@@ -89,6 +89,8 @@ pub enum JobEvent {
     Notice(String),
     /// The job ended and everything of it is removed.
     Ended(JobEnd),
+    /// The job is left to another process, or was taken over by one: nothing more is heard of it here.
+    TakenOver,
 }
 
 /// What a job waits for before its script, in classes that are few enough to count each.

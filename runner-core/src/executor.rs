@@ -19,7 +19,9 @@ pub use job_table::JobTable;
 ///    the jobs of an earlier process, or [`discard`](Self::discard) for those that their source has given up.
 /// 2. [`start`](Self::start) for each new job.
 /// 3. [`RunningJob::wait`] until it ended, [`RunningJob::stop`] at any time.
-/// 4. [`RunningJob::cleanup`] on every path, after the end is reported.
+/// 4. [`RunningJob::cleanup`] on every path, after the end is reported, but for a job that another process has taken over.
+/// 5. [`leave`](Self::leave) at the end of the run loop. Where several processes share their jobs, [`orphaned`](Self::orphaned)
+///    meanwhile tells when there may be more to adopt.
 ///
 /// # Contract
 /// The caller gives ids that are unique among all jobs that exist at a time. The implementer:
@@ -67,6 +69,19 @@ pub trait Executor: Send + Sync + fmt::Debug {
     /// Removes everything of a job of an earlier process that its source knows no more: nobody waits for its end.
     /// Repeating it is no error.
     async fn discard(&self, handle: JobHandle) -> Result<()>;
+
+    /// Waits until [`adoptable`](Self::adoptable) may have jobs that it did not have when it was last asked, since
+    /// another process that shares them has ended. By default that never happens.
+    ///
+    /// # Cancellation
+    /// May be dropped and called again: what happened meanwhile is told by the next call.
+    async fn orphaned(&self) {
+        std::future::pending::<()>().await;
+    }
+
+    /// Gives the jobs that still run here to whoever shares them, and has nothing more to do with them: the run loop is
+    /// about to end. By default nothing is shared.
+    async fn leave(&self) {}
 }
 
 /// A job that runs or has ended.
@@ -78,7 +93,8 @@ pub trait RunningJob: Send + Sync + fmt::Debug {
     /// Waits for the end. May be called again, and from several places; all get the same end.
     ///
     /// # Errors
-    /// Where the end cannot be known. The caller reports that as a failure.
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) where another process has taken the job over: then it is that
+    /// one's to report and to clean up. Any other where the end cannot be known; the caller reports that as a failure.
     async fn wait(&self) -> Result<JobEnd>;
 
     /// Asks the job to stop. Returns as soon as it is asked; [`wait`](Self::wait) tells when it has. A later call may
@@ -104,7 +120,7 @@ pub enum Stop {
     Abort,
 }
 
-/// Finds a job again: in the same process, after a restart, or in another replica.
+/// Finds a job again: in the same process, after a restart, or in another replica of the manager.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobHandle {
     /// The job.

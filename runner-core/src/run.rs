@@ -1,8 +1,8 @@
 //! The run loop: asks sources for jobs while there is room, runs each, and ends orderly.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use crate::{CacheBackend, EventSink, Executor, JobSource, executor::LogLimits};
 
@@ -17,6 +17,9 @@ use crew::{Crew, Setup};
 use job::Driver;
 pub use shutdown::{Shutdown, ShutdownLevel};
 use slots::Slots;
+
+/// How long executors have to leave.
+const LEAVING: Duration = Duration::from_secs(5);
 
 /// Runs the jobs of one or several sources, at most so many at once.
 ///
@@ -43,8 +46,11 @@ pub struct Runner {
 /// One runner: a source, and what runs its jobs.
 #[derive(Debug, Clone)]
 pub struct RunnerConfig {
-    /// Its name: the same in each process that is to adopt its jobs, since stored leases carry it.
+    /// Its name among the runners of the loop.
     pub name: String,
+    /// What the leases that its source gives for storing carry as their runner: the same in each process that is to adopt
+    /// its jobs, also where its name is another one by then. By default its name.
+    pub lease_name: String,
     /// What people call it; logs of jobs show it. By default its name.
     pub title: String,
     /// Where its jobs come from.
@@ -67,6 +73,7 @@ impl RunnerConfig {
         let name = name.into();
         Self {
             title: name.clone(),
+            lease_name: name.clone(),
             name,
             source,
             executor,
@@ -170,8 +177,15 @@ impl Runner {
                 }
             }
         }
-        crew.drained().await;
-        driver.jobs.finish(shutdown).await
+        let runners = crew.drained().await;
+        let summary = driver.jobs.finish(shutdown).await;
+        let mut leaving = JoinSet::new();
+        for runner in runners {
+            leaving.spawn(async move { runner.executor.leave().await });
+        }
+        // Whoever shares jobs with this process notices its end by themselves as well, but later.
+        drop(timeout(LEAVING, async { while leaving.join_next().await.is_some() {} }).await);
+        summary
     }
 
     /// The runners, as they were set last.

@@ -20,6 +20,8 @@ use runner_core::{Error, ErrorKind, Result};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::{Instant, sleep};
 
+pub(crate) mod leases;
+
 /// How long a call is repeated that fails for a reason that passes.
 const PATIENCE: Duration = Duration::from_mins(1);
 

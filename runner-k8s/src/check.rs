@@ -39,8 +39,7 @@ struct Look<'check> {
     namespace: &'check str,
     /// Who the runner is to the cluster, as messages name it.
     runner: &'check str,
-    /// Sources and artifacts travel over a side channel.
-    has_channel: bool,
+    uses: needs::Uses,
 }
 
 /// What one question to the API server came to.
@@ -79,8 +78,9 @@ pub(crate) async fn check(cluster: &Cluster, settings: &KubernetesSettings) -> V
             let default = KubernetesConfig::default().namespace;
             let namespace = if config.namespace.is_empty() { &default } else { &config.namespace };
             let runner = name.as_deref().unwrap_or("the runner");
-            let has_channel = settings.channel.is_some();
-            let look = Look { client: &client, config, namespace, runner, has_channel };
+            let uses =
+                needs::Uses { channel: settings.channel.is_some(), replicas: settings.replica.is_some() };
+            let look = Look { client: &client, config, namespace, runner, uses };
             findings.extend(look_around(&look, settings, is_valid).await);
         }
         Err(trouble) => findings.push(trouble.finding(address(&settings.config).await.as_deref())),

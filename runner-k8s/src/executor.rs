@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
@@ -12,6 +12,7 @@ use runner_core::{
     Executor, Finding, JobContext, JobHandle, JobId, JobLease, RemoteReport, Result, RunningJob,
     executor::JobTable,
 };
+use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     config::KubernetesConfig,
     pointer::Pointer,
     record::{Stored, secret_name, selector_of_pods},
+    replicas::Replicas,
     settings::{JobSettings, RunnerSettings},
     watch::PodWatches,
 };
@@ -33,6 +35,7 @@ mod keeping;
 mod missing;
 mod pods;
 mod services;
+mod sharing;
 mod start;
 mod stop;
 mod telling;
@@ -48,8 +51,13 @@ pub struct KubernetesSettings {
     /// What else of a runner's configuration decides about pods.
     pub runner: RunnerSettings,
     /// Whose jobs these are: a label of everything that is made. It stays the same over restarts, and no two managers
-    /// that run at a time have the same. Letters, digits, `-`, `_` and `.`, at most 63.
+    /// that run at a time have the same, but for replicas. Letters, digits, `-`, `_` and `.`, at most 63.
     pub manager: String,
+    /// What this process is called among several that share the jobs of `manager`: when one ends, another goes on with its
+    /// jobs within 15 seconds. No two that run at a time have the same; a process under the name of an ended one goes on
+    /// with that one's jobs at once. It needs the right to Leases; without it there must be one process at a time, as there
+    /// must with the default, none.
+    pub replica: Option<String>,
     /// The beginning of the runner's token, for the names of pods.
     pub token: String,
     /// How long a process has between TERM and KILL. Default 10 seconds.
@@ -77,6 +85,7 @@ impl KubernetesSettings {
             config: KubernetesConfig::default(),
             runner: RunnerSettings::default(),
             manager: manager.into(),
+            replica: None,
             token: String::new(),
             grace: Duration::from_secs(10),
             debug_trace_disabled: false,
@@ -113,16 +122,24 @@ struct Shared {
     jobs: JobTable<KubernetesJob>,
     /// What was listed for adoption.
     listed: Mutex<HashMap<JobId, Stored>>,
+    /// Those who share the jobs with this process.
+    replicas: Option<Arc<Replicas>>,
+    /// Shows them that this process lives.
+    keeping: OnceLock<JoinSet<()>>,
     tasks: TaskTracker,
 }
 
+/// The namespace of the config, where a later process looks for jobs.
+fn home(settings: &KubernetesSettings) -> &str {
+    match settings.config.namespace.as_str() {
+        "" => "default",
+        namespace => namespace,
+    }
+}
+
 impl Shared {
-    /// The namespace of the config, where a later process looks for jobs.
     fn home(&self) -> &str {
-        match self.settings.config.namespace.as_str() {
-            "" => "default",
-            namespace => namespace,
-        }
+        home(&self.settings)
     }
 
     /// Where it stands where the job of a Secret is, if that is not at home.
@@ -136,12 +153,18 @@ impl KubernetesExecutor {
     pub fn new(client: Client, settings: KubernetesSettings) -> Arc<Self> {
         let cluster = Cluster::new(client);
         let watches = PodWatches::new(cluster.clone(), selector_of_pods(&settings.manager));
+        let replicas = settings
+            .replica
+            .as_ref()
+            .map(|name| Arc::new(Replicas::new(cluster.clone(), home(&settings), &settings.manager, name)));
         let shared = Shared {
             cluster,
             watches,
             settings,
             jobs: JobTable::default(),
             listed: Mutex::default(),
+            replicas,
+            keeping: OnceLock::new(),
             tasks: TaskTracker::new(),
         };
         Arc::new(Self { shared: Arc::new(shared) })
@@ -149,6 +172,23 @@ impl KubernetesExecutor {
 }
 
 impl Shared {
+    /// Which replica has the jobs of this process, where there may be several.
+    fn owner(&self) -> Option<&str> {
+        self.replicas.as_ref().and_then(|replicas| replicas.owner())
+    }
+
+    /// Shows those who share the jobs that this process lives, before it has any.
+    async fn begin_sharing(self: &Arc<Self>) -> Result<()> {
+        let Some(replicas) = &self.replicas else { return Ok(()) };
+        replicas.begin().await?;
+        self.keeping.get_or_init(|| {
+            let mut keeping = JoinSet::new();
+            keeping.spawn(sharing::keep(Arc::downgrade(self)));
+            keeping
+        });
+        Ok(())
+    }
+
     /// The names of the Secrets that are jobs of this process, or point to them.
     fn secrets(&self) -> HashSet<String> {
         let names = |id| {
@@ -180,6 +220,7 @@ impl Executor for KubernetesExecutor {
     }
 
     async fn adoptable(&self) -> Result<Vec<JobHandle>> {
+        self.shared.begin_sharing().await?;
         adopt::list(&self.shared).await
     }
 
@@ -197,5 +238,16 @@ impl Executor for KubernetesExecutor {
 
     async fn discard(&self, handle: JobHandle) -> Result<()> {
         adopt::discard(&self.shared, handle).await
+    }
+
+    async fn orphaned(&self) {
+        match &self.shared.replicas {
+            Some(replicas) => replicas.wait_for_orphans().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn leave(&self) {
+        sharing::leave(&self.shared).await;
     }
 }

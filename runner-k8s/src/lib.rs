@@ -12,6 +12,7 @@ mod pointer;
 mod record;
 mod relay;
 mod removal;
+mod replicas;
 pub mod settings;
 pub mod status;
 mod watch;

@@ -9,7 +9,10 @@ use k8s_openapi::{
 use runner_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::record::{KIND, labels};
+use crate::{
+    record::{KIND, labels},
+    replicas::set_owner,
+};
 
 /// What the label [`KIND`] of a pointer says.
 pub(crate) const POINTER: &str = "pointer";
@@ -49,11 +52,11 @@ impl Pointer {
         format!("{secret}-at")
     }
 
-    /// The Secret, for the namespace of the config.
-    pub(crate) fn to_secret(&self, manager: &str) -> Result<KubernetesSecret> {
+    /// The Secret, for the namespace of the config; `owner` is the replica that has the job.
+    pub(crate) fn to_secret(&self, manager: &str, owner: Option<&str>) -> Result<KubernetesSecret> {
         let text = serde_json::to_vec(self)
             .map_err(|cause| Error::new(ErrorKind::Internal, "write where a job is").because(cause))?;
-        Ok(KubernetesSecret {
+        let mut secret = KubernetesSecret {
             metadata: ObjectMeta {
                 name: Some(Self::name(&self.secret)),
                 labels: Some(labels(manager, POINTER)),
@@ -61,7 +64,9 @@ impl Pointer {
             },
             data: Some(BTreeMap::from([(KEY.to_owned(), ByteString(text))])),
             ..KubernetesSecret::default()
-        })
+        };
+        set_owner(&mut secret, owner);
+        Ok(secret)
     }
 }
 
@@ -73,7 +78,7 @@ mod tests {
     fn what_is_written_is_read() {
         let pointer =
             Pointer { namespace: "ci-job-7".into(), namespace_is_own: true, secret: "runner-job-7".into() };
-        let mut secret = pointer.to_secret("m").unwrap();
+        let mut secret = pointer.to_secret("m", None).unwrap();
         assert_eq!(Pointer::of(&secret).unwrap(), Some(pointer));
         secret.data = None;
         assert_eq!(Pointer::of(&secret).unwrap_err().kind(), ErrorKind::Corrupt);

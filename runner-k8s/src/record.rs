@@ -18,7 +18,7 @@ use runner_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{journal::Insertion, pointer::POINTER};
+use crate::{journal::Insertion, pointer::POINTER, replicas::set_owner};
 
 /// The label of everything of ours.
 pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "runner");
@@ -110,6 +110,8 @@ pub(crate) struct Stored {
 pub(crate) struct Storing<'a> {
     pub(crate) namespace: &'a str,
     pub(crate) manager: &'a str,
+    /// Which replica of the manager has the job, where there may be several.
+    pub(crate) owner: Option<&'a str>,
     pub(crate) job: &'a JobSpec,
     pub(crate) order: &'a Order,
     /// How the agent reaches the source by itself.
@@ -184,7 +186,9 @@ impl Storing<'_> {
             secret(format!("{name}-{number}"), "part", data, "Opaque")
         });
         let others = others.collect();
-        Ok((secret(name, "job", data, type_), others))
+        let mut first = secret(name, "job", data, type_);
+        set_owner(&mut first, self.owner);
+        Ok((first, others))
     }
 }
 

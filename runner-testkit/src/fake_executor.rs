@@ -10,7 +10,8 @@ use runner_core::{
     Error, ErrorKind, Executor, FailureReason, Finding, JobContext, JobEnd, JobHandle, JobId, JobLease,
     JobOutcome, Result, RunningJob, SavedLease, executor::Stop, outcome::LogDigest,
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
 /// What becomes of a job.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct FakeExecutor {
     is_bound: bool,
     state: Arc<Mutex<State>>,
     changed: watch::Sender<Counts>,
+    /// Somebody has left jobs behind since they were last listed.
+    orphaned: Notify,
 }
 
 /// How many jobs there are, and how many were ever started.
@@ -56,6 +59,7 @@ struct State {
     adoptable: Vec<SavedLease>,
     failing_lists: usize,
     failing_adoptions: usize,
+    is_left: bool,
 }
 
 impl State {
@@ -102,6 +106,26 @@ impl FakeExecutor {
         self.lock().adoptable.push(saved);
     }
 
+    /// The same, by a process that shared its jobs with this one and has ended.
+    pub fn orphan(&self, saved: SavedLease) {
+        self.leave_behind(saved);
+        self.orphaned.notify_one();
+    }
+
+    /// Lets another process take a job over.
+    pub fn take_over(&self, job: &str) {
+        let running = self.lock().jobs.remove(&JobId::new(job));
+        if let Some(running) = running {
+            running.taken.cancel();
+        }
+        self.changed.send_replace(self.lock().counts());
+    }
+
+    /// Whether the run loop has left.
+    pub fn is_left(&self) -> bool {
+        self.lock().is_left
+    }
+
     /// Lets the next `count` lists of jobs that can be adopted fail.
     pub fn fail_lists(&self, count: usize) {
         self.lock().failing_lists = count;
@@ -141,6 +165,7 @@ impl FakeExecutor {
             handle,
             plan,
             end: watch::Sender::new(None),
+            taken: CancellationToken::new(),
             state: Arc::clone(&self.state),
             changed: self.changed.clone(),
         });
@@ -214,6 +239,14 @@ impl Executor for FakeExecutor {
         state.cleaned.push(handle.job);
         Ok(())
     }
+
+    async fn orphaned(&self) {
+        self.orphaned.notified().await;
+    }
+
+    async fn leave(&self) {
+        self.lock().is_left = true;
+    }
 }
 
 #[derive(Debug)]
@@ -221,6 +254,7 @@ struct Running {
     handle: JobHandle,
     plan: FakeJob,
     end: watch::Sender<Option<JobOutcome>>,
+    taken: CancellationToken,
     state: Arc<Mutex<State>>,
     changed: watch::Sender<Counts>,
 }
@@ -243,8 +277,14 @@ impl RunningJob for Running {
             return Err(lost());
         }
         let mut receiver = self.end.subscribe();
-        let outcome =
-            receiver.wait_for(Option::is_some).await.map_err(|_| lost())?.clone().ok_or_else(lost)?;
+        let outcome = tokio::select! {
+            outcome = receiver.wait_for(Option::is_some) => {
+                outcome.map_err(|_| lost())?.clone().ok_or_else(lost)?
+            }
+            () = self.taken.cancelled() => {
+                return Err(Error::new(ErrorKind::Conflict, "learn how the job ended"));
+            }
+        };
         Ok(JobEnd {
             outcome,
             reported: false,

@@ -11,6 +11,7 @@ mod jobs;
 mod kill_points;
 mod kills;
 mod pods;
+mod replicas;
 mod run;
 mod suite;
 mod waits;

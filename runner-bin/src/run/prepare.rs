@@ -9,7 +9,7 @@ use runner_config::{ExecutorConfig, Report, RunnerConfig, registration::Server};
 use runner_core::{
     CacheBackend, Executor, Finding, JobSource, Severity, executor::LogLimits, run::RunnerConfig as Ready,
 };
-use runner_gitlab::{GitLabSource, RunnerInfo, SourceSettings, register};
+use runner_gitlab::{Client, GitLabSource, RunnerInfo, SourceSettings, register};
 use runner_k8s::{KubernetesExecutor, KubernetesSettings, config::KubernetesConfig};
 
 use crate::{
@@ -26,6 +26,8 @@ use crate::{
 pub(super) struct Surrounding {
     /// What tells this machine from others with the same token.
     pub(super) system_id: String,
+    /// What this process is called among those that share jobs in a cluster.
+    pub(super) replica: String,
     /// Variables of the environment.
     pub(super) variables: Variables,
     /// Where the config is.
@@ -38,32 +40,31 @@ pub(super) async fn prepare(
     check_interval: Duration,
     surrounding: &Surrounding,
 ) -> Result<Ready> {
-    let executor = executor(config, surrounding).await?;
     let identity = identity(config);
     let server = Server { url: config.url.clone(), tls: config.tls.clone() };
     let mut connection = connection(&server, &surrounding.folder, &surrounding.variables)?;
     connection.response_timeout = connection.response_timeout.max(config.artifact.response_header_timeout);
     connection.upload_timeout = config.artifact.upload_timeout;
-    let mut settings = SourceSettings::new(
-        &identity,
-        connection,
-        config.token.clone(),
-        &surrounding.system_id,
-        RunnerInfo::new(config.executor.name()),
-    );
+    let info = RunnerInfo::new(config.executor.name());
+    // GitLab learns here what a runner can do: without that it cancels without a grace.
+    let known =
+        register::verify(&Client::new(&connection)?, &config.token, &surrounding.system_id, &info).await?;
+    let lease_name = lasting_identity(config, known.id);
+    let executor = executor(config, &lease_name, surrounding).await?;
+    let mut settings =
+        SourceSettings::new(&lease_name, connection, config.token.clone(), &surrounding.system_id, info);
     settings.check_interval = check_interval;
     settings.strict_check_interval = config.strict_check_interval;
     settings.unhealthy_requests_limit = config.unhealthy_requests_limit;
     settings.unhealthy_interval = config.unhealthy_interval;
     settings.clone_url.clone_from(&config.clone_url);
-    let source = GitLabSource::new(settings.clone())?;
-    // GitLab learns here what a runner can do: without that it cancels without a grace.
-    register::verify(source.client(), &settings.token, &settings.system_id, &settings.info).await?;
+    let source = GitLabSource::new(settings)?;
     said(config, executor.check().await)?;
     let source: Arc<dyn JobSource> = Arc::new(ConfiguredSource::new(Arc::new(source), Additions::of(config)));
     let title = if config.name.is_empty() { identity.clone() } else { format!("{} {identity}", config.name) };
     Ok(Ready {
         title,
+        lease_name,
         cache: cache(config),
         limit: config.limit.and_then(NonZeroUsize::new),
         requests: NonZeroUsize::new(config.request_concurrency).unwrap_or(NonZeroUsize::MIN),
@@ -93,8 +94,20 @@ fn said(config: &RunnerConfig, findings: Vec<Finding>) -> Result<()> {
     Ok(())
 }
 
-/// What a runner is known by in stored jobs and in the names of pods: the part of its token that GitLab shows as well, or
-/// what is made of a token that is too short to show any of it. It is the same after each start, and two runners have two.
+/// What a runner is known by in stored jobs. The server's number of it stays the same when its token is rotated: jobs that
+/// run meanwhile are found by a process that knows only the new one. A server that tells no number has its token count.
+fn lasting_identity(config: &RunnerConfig, id: u64) -> String {
+    match id {
+        0 => identity(config),
+        id => {
+            let server = name::unique(config.url.trim_end_matches('/'));
+            format!("{id}-{}", server.split_at(server.len().saturating_sub(9)).1)
+        }
+    }
+}
+
+/// What a runner is known by in this process and in the names of pods: the part of its token that GitLab shows as well, or
+/// what is made of a token that is too short to show any of it. Two runners have two.
 pub(super) fn identity(config: &RunnerConfig) -> String {
     let token = config.token.expose();
     let shown = match short_token(token) {
@@ -108,11 +121,16 @@ pub(super) fn identity(config: &RunnerConfig) -> String {
     shown.trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric()).to_owned()
 }
 
-async fn executor(config: &RunnerConfig, surrounding: &Surrounding) -> Result<Arc<dyn Executor>> {
+async fn executor(
+    config: &RunnerConfig,
+    lease_name: &str,
+    surrounding: &Surrounding,
+) -> Result<Arc<dyn Executor>> {
     match &config.executor {
         ExecutorConfig::Kubernetes(kubernetes) => {
             let client = runner_k8s::connect(kubernetes).await?;
-            let settings = kubernetes_settings(config, kubernetes)?;
+            let mut settings = kubernetes_settings(config, lease_name, kubernetes)?;
+            settings.replica = Some(surrounding.replica.clone());
             Ok(KubernetesExecutor::new(client, settings))
         }
         ExecutorConfig::Shell => {
@@ -125,12 +143,15 @@ async fn executor(config: &RunnerConfig, surrounding: &Surrounding) -> Result<Ar
     }
 }
 
-fn kubernetes_settings(config: &RunnerConfig, kubernetes: &KubernetesConfig) -> Result<KubernetesSettings> {
-    let identity = identity(config);
-    let mut settings = KubernetesSettings::new(&identity);
+fn kubernetes_settings(
+    config: &RunnerConfig,
+    lease_name: &str,
+    kubernetes: &KubernetesConfig,
+) -> Result<KubernetesSettings> {
+    let mut settings = KubernetesSettings::new(lease_name);
     settings.patch_files = wire::patch_files(kubernetes).context("read what `patch_path` names")?;
     settings.config = kubernetes.clone();
-    settings.token = identity;
+    settings.token = identity(config);
     settings.relays = config.report == Report::Relay;
     settings.debug_trace_disabled = config.debug_trace_disabled;
     settings.runner.flags.clone_from(&config.feature_flags);
@@ -162,10 +183,24 @@ mod tests {
 
     use super::*;
 
-    fn of(token: &str) -> String {
+    fn config(token: &str) -> RunnerConfig {
         let text =
             format!("[[runners]]\nurl = \"https://g.example\"\ntoken = \"{token}\"\nexecutor = \"shell\"\n");
-        identity(&runner_config::parse("c", &text).resolve(&Surroundings::default()).unwrap().runners[0])
+        runner_config::parse("c", &text).resolve(&Surroundings::default()).unwrap().runners.remove(0)
+    }
+
+    fn of(token: &str) -> String {
+        identity(&config(token))
+    }
+
+    #[test]
+    fn stored_jobs_are_found_after_the_token_was_rotated() {
+        let (old, new) = (config("glrt-8cvaznryhXabcdefghij"), config("glrt-zzzzznryhXabcdefghij"));
+        let name = lasting_identity(&old, 42);
+        assert!(name.starts_with("42-") && name.len() < 40, "{name}");
+        assert_eq!(name, lasting_identity(&new, 42));
+        assert_ne!(name, lasting_identity(&old, 43));
+        assert_eq!(lasting_identity(&old, 0), "8cvaznryh");
     }
 
     #[test]

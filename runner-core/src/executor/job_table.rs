@@ -58,6 +58,11 @@ impl<J: Send + Sync + 'static> JobTable<J> {
         }
     }
 
+    /// The job of that id, if it is started.
+    pub fn find(&self, id: &JobId) -> Option<Arc<J>> {
+        self.lock().get(id).and_then(|slot| slot.get()).cloned()
+    }
+
     /// The ids of all jobs in it, also of those that are about to be started.
     pub fn ids(&self) -> Vec<JobId> {
         self.lock().keys().cloned().collect()
@@ -138,7 +143,9 @@ mod tests {
     async fn calls_for_one_job_start_it_once() {
         let table = Table::default();
         let (one, other) = tokio::join!(table.start(true), table.start(true));
-        assert!(Arc::ptr_eq(&one.unwrap(), &other.unwrap()));
+        let one = one.unwrap();
+        assert!(Arc::ptr_eq(&one, &other.unwrap()));
+        assert!(Arc::ptr_eq(&one, &table.jobs.find(&id()).unwrap()));
         assert_eq!(table.starts.load(Ordering::Relaxed), 1);
     }
 

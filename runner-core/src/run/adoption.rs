@@ -1,4 +1,5 @@
-//! Takes over the jobs of an earlier process, again and again where that does not work at once.
+//! Takes over the jobs of an earlier process, again and again where that does not work at once; and later those of other
+//! processes that share their jobs with this one, when they end.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,7 +24,7 @@ struct Adoption {
     handles: Option<Vec<JobHandle>>,
 }
 
-/// The adoptions of a loop that did not work at once.
+/// The adoptions of a loop that go on in the background.
 #[derive(Debug, Default)]
 pub(super) struct Adoptions {
     tasks: JoinSet<()>,
@@ -32,18 +33,33 @@ pub(super) struct Adoptions {
 }
 
 impl Adoptions {
-    /// Takes over the jobs of an earlier process as far as that works now, and goes on in the background with the rest.
-    pub(super) async fn begin(&mut self, driver: &Arc<Driver>, runner: &Arc<RunnerConfig>) {
-        let (driver, runner) = (Arc::clone(driver), Arc::clone(runner));
-        let mut adoption = Adoption { driver: Arc::clone(&driver), runner, handles: None };
-        let is_done = tokio::select! {
+    /// Takes over the jobs of an earlier process as far as that works now, and goes on in the background with the rest,
+    /// and with those that other processes leave until `replaced`.
+    pub(super) async fn begin(
+        &mut self,
+        driver: &Arc<Driver>,
+        runner: &Arc<RunnerConfig>,
+        replaced: &CancellationToken,
+    ) {
+        let mut adoption = Adoption { driver: Arc::clone(driver), runner: Arc::clone(runner), handles: None };
+        tokio::select! {
             biased;
             () = driver.shutdown.reached(ShutdownLevel::Leave) => return,
-            is_done = adoption.try_all() => is_done,
-        };
-        if !is_done {
-            self.tasks.spawn(adoption.go_on(self.last.clone()));
+            () = adoption.try_all() => {}
         }
+        self.tasks.spawn(adoption.go_on(self.last.clone(), replaced.clone()));
+    }
+
+    /// Takes over what other processes leave, for a runner in the place of one whose adoption has begun.
+    pub(super) fn go_on(
+        &mut self,
+        driver: &Arc<Driver>,
+        runner: &Arc<RunnerConfig>,
+        replaced: &CancellationToken,
+    ) {
+        let handles = Some(Vec::new());
+        let adoption = Adoption { driver: Arc::clone(driver), runner: Arc::clone(runner), handles };
+        self.tasks.spawn(adoption.go_on(self.last.clone(), replaced.clone()));
     }
 
     /// Waits until everything is taken over, but no longer than it makes sense for a loop that takes no more jobs.
@@ -54,7 +70,7 @@ impl Adoptions {
 }
 
 impl Adoption {
-    async fn go_on(mut self, last: CancellationToken) {
+    async fn go_on(mut self, last: CancellationToken, replaced: CancellationToken) {
         let driver = Arc::clone(&self.driver);
         let too_late = async {
             last.cancelled().await;
@@ -63,14 +79,27 @@ impl Adoption {
         tokio::select! {
             biased;
             () = driver.shutdown.reached(ShutdownLevel::Leave) => {}
-            () = self.try_until_done(&last) => {}
+            () = self.try_for_ever(&last, &replaced) => {}
             () = too_late => tracing::warn!("jobs of an earlier process are left to a later one"),
+        }
+    }
+
+    /// Returns when nothing is left, and nothing more is to come.
+    async fn try_for_ever(&mut self, last: &CancellationToken, replaced: &CancellationToken) {
+        loop {
+            self.try_until_done(last).await;
+            tokio::select! {
+                biased;
+                () = last.cancelled() => return,
+                () = replaced.cancelled() => return,
+                () = self.runner.executor.orphaned() => self.handles = None,
+            }
         }
     }
 
     async fn try_until_done(&mut self, last: &CancellationToken) {
         let (mut wait, mut is_last) = (FIRST_WAIT, false);
-        loop {
+        while !self.is_done() {
             tokio::select! {
                 biased;
                 () = last.cancelled(), if !is_last => {
@@ -79,27 +108,31 @@ impl Adoption {
                 }
                 () = time::sleep(wait) => {}
             }
-            if self.try_all().await {
-                return;
-            }
+            self.try_all().await;
             wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
 
-    /// Tries once what is left, and tells whether nothing is any more.
-    async fn try_all(&mut self) -> bool {
-        let name = &self.runner.name;
+    fn is_done(&self) -> bool {
+        self.handles.as_ref().is_some_and(Vec::is_empty)
+    }
+
+    /// Tries once what is left.
+    async fn try_all(&mut self) {
+        let (name, lease_name) = (&self.runner.name, &self.runner.lease_name);
         let handles = match self.handles.take() {
             Some(handles) => handles,
             None => match self.runner.executor.adoptable().await {
                 Ok(mut handles) => {
-                    handles.retain(|handle| handle.saved.as_ref().is_some_and(|saved| saved.runner == *name));
+                    handles.retain(|handle| {
+                        handle.saved.as_ref().is_some_and(|saved| saved.runner == *lease_name)
+                    });
                     self.driver.jobs.await_adoption(handles.len());
                     handles
                 }
                 Err(error) => {
                     tracing::warn!(runner = name, error = error.chain(), "cannot list jobs to adopt yet");
-                    return false;
+                    return;
                 }
             },
         };
@@ -118,9 +151,7 @@ impl Adoption {
             }
             self.driver.jobs.note_adopted();
         }
-        let is_done = left.is_empty();
         self.handles = Some(left);
-        is_done
     }
 
     async fn adopt(&self, handle: JobHandle) -> Result<()> {

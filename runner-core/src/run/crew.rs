@@ -55,10 +55,7 @@ impl Crew {
 
     /// Begins with `setup`.
     pub(super) async fn begin(&mut self, setup: Setup) {
-        for runner in &setup.runners {
-            self.adopt(runner).await;
-        }
-        self.ask(setup);
+        self.take_in(setup).await;
     }
 
     /// Goes on with another setup. A runner that is the same object is left alone.
@@ -70,10 +67,7 @@ impl Crew {
             }
             stays
         });
-        for runner in &setup.runners {
-            self.adopt(runner).await;
-        }
-        self.ask(setup);
+        self.take_in(setup).await;
     }
 
     /// Waits until no runner will ever ask again. Cancel safe.
@@ -85,35 +79,50 @@ impl Crew {
         }
     }
 
-    /// Waits until none asks, once the loop drains.
-    pub(super) async fn drained(mut self) {
+    /// Waits until none asks, once the loop drains. Returns who asked last.
+    pub(super) async fn drained(mut self) -> Vec<Arc<RunnerConfig>> {
         while self.tasks.join_next().await.is_some() {}
         self.adoptions.finish().await;
+        self.asking.into_iter().map(|asking| asking.runner).collect()
     }
 
-    async fn adopt(&mut self, runner: &Arc<RunnerConfig>) {
-        if self.adopted.insert(runner.name.clone()) {
-            self.adoptions.begin(&self.driver, runner).await;
+    /// Takes over the jobs of each new runner before any runner asks for one.
+    async fn take_in(&mut self, setup: Setup) {
+        let is_new = |runner: &&Arc<RunnerConfig>| {
+            !self.asking.iter().any(|asking| Arc::ptr_eq(&asking.runner, runner))
+        };
+        let new: Vec<_> = setup.runners.iter().filter(is_new).cloned().collect();
+        let mut begun = Vec::new();
+        for runner in new {
+            let stop = CancellationToken::new();
+            if self.adopted.insert(runner.name.clone()) {
+                self.adoptions.begin(&self.driver, &runner, &stop).await;
+            } else {
+                self.adoptions.go_on(&self.driver, &runner, &stop);
+            }
+            begun.push(Asking { runner, stop });
         }
-    }
-
-    fn ask(&mut self, setup: Setup) {
         self.may_be_empty = setup.may_be_empty;
         self.driver.slots.resize(setup.concurrent);
         for runner in setup.runners {
             let limit =
                 self.limits.entry(runner.name.clone()).or_insert_with(|| Slots::of_runner(runner.limit));
             limit.resize(runner.limit.unwrap_or(NonZeroUsize::MAX));
-            if self.asking.iter().any(|asking| Arc::ptr_eq(&asking.runner, &runner)) {
-                continue;
-            }
-            let stop = CancellationToken::new();
+        }
+        for asking in begun {
+            self.ask(asking);
+        }
+    }
+
+    fn ask(&mut self, asking: Asking) {
+        let Asking { runner, stop } = &asking;
+        if let Some(limit) = self.limits.get(&runner.name) {
             for _ in 0..runner.requests.get() {
-                let (driver, runner) = (Arc::clone(&self.driver), Arc::clone(&runner));
+                let (driver, runner) = (Arc::clone(&self.driver), Arc::clone(runner));
                 let (limit, stop) = (limit.clone(), stop.clone());
                 self.tasks.spawn(async move { driver.ask_until_done(&runner, &limit, &stop).await });
             }
-            self.asking.push(Asking { runner, stop });
         }
+        self.asking.push(asking);
     }
 }

@@ -144,8 +144,9 @@ impl Driver {
             (Arc::clone(self), Arc::clone(runner), Arc::clone(&self.jobs.summary));
         let held = (self.jobs.claim(&lease.job.id), credit);
         self.jobs.tasks.spawn(async move {
-            let end = driver.run_new(&runner, lease, &held.1).await;
-            Jobs::count(&summary, &end.outcome);
+            if let Some(end) = driver.run_new(&runner, lease, &held.1).await {
+                Jobs::count(&summary, &end.outcome);
+            }
             drop(held);
         });
     }
@@ -159,8 +160,9 @@ impl Driver {
     ) {
         let (driver, summary) = (Arc::clone(self), Arc::clone(&self.jobs.summary));
         self.jobs.tasks.spawn(async move {
-            let end = driver.run_to_end(job.as_ref(), &report).await;
-            Jobs::count(&summary, &end.outcome);
+            if let Some(end) = driver.run_to_end(job.as_ref(), &report).await {
+                Jobs::count(&summary, &end.outcome);
+            }
             drop(held);
         });
     }
@@ -175,7 +177,7 @@ impl Driver {
         }
     }
 
-    async fn run_new(&self, runner: &RunnerConfig, lease: JobLease, credit: &Credit) -> JobEnd {
+    async fn run_new(&self, runner: &RunnerConfig, lease: JobLease, credit: &Credit) -> Option<JobEnd> {
         let (id, report) = (lease.job.id.clone(), Arc::clone(&lease.report));
         self.events.job(&id, JobEvent::Starting { slot: credit.slot.number });
         match runner.executor.start(lease, self.context(runner, credit)).await {
@@ -183,14 +185,22 @@ impl Driver {
             Err(error) => {
                 let end = never_started(&error, &report, &runner.log).await;
                 self.events.job(&id, JobEvent::Ended(end.clone()));
-                end
+                Some(end)
             }
         }
     }
 
-    async fn run_to_end(&self, job: &dyn RunningJob, report: &Arc<dyn JobReport>) -> JobEnd {
+    /// `None` where another process has taken the job over: it does the rest.
+    async fn run_to_end(&self, job: &dyn RunningJob, report: &Arc<dyn JobReport>) -> Option<JobEnd> {
         let _bound = job.handle().saved.is_none().then(|| Bound::new(&self.jobs.bound));
-        let mut end = self.wait(job).await.unwrap_or_else(|error| unknown_end(&error));
+        let mut end = match self.wait(job).await {
+            Ok(end) => end,
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                self.events.job(&job.handle().job, JobEvent::TakenOver);
+                return None;
+            }
+            Err(error) => unknown_end(&error),
+        };
         if !end.reported {
             end.reported = report_for(Arc::clone(report), end.clone()).await;
         }
@@ -203,7 +213,7 @@ impl Driver {
                 .job(&id, JobEvent::Notice("the job's environment could not be removed in time".into())),
         }
         self.events.job(&id, JobEvent::Ended(end.clone()));
-        end
+        Some(end)
     }
 
     /// Waits for the end, and hands on each sharper level of the shutdown.

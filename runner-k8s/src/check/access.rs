@@ -26,7 +26,7 @@ struct Judged<'config> {
 
 /// Asks for each verb that is needed, a few at a time.
 pub(super) async fn ask<'config>(look: &Look<'config>) -> Granted<'config> {
-    let needs = needs(look.config, look.namespace, look.has_channel);
+    let needs = needs(look.config, look.namespace, look.uses);
     let pairs = needs.iter().flat_map(|need| need.verbs.iter().map(move |verb| (need, *verb)));
     let answers = few_at_a_time(pairs.map(|(need, verb)| may(look, need, verb)).collect()).await;
     let mut answers = answers.into_iter();

@@ -30,17 +30,36 @@ pub(super) struct Need<'config> {
     vital: &'static [&'static str],
     /// What becomes of the jobs without the others.
     without: &'static str,
+    /// How bad that is.
+    lesser: Severity,
     pub(super) scope: Scope<'config>,
+}
+
+/// What a config is used with.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Uses {
+    /// Sources and artifacts travel over a side channel.
+    pub(super) channel: bool,
+    /// Several managers share the jobs.
+    pub(super) replicas: bool,
 }
 
 /// All that the config needs.
 pub(super) fn needs<'config>(
     config: &KubernetesConfig,
     namespace: &'config str,
-    has_channel: bool,
+    uses: Uses,
 ) -> Vec<Need<'config>> {
     let scope = if config.namespace_per_job { Scope::Cluster } else { Scope::Namespace(namespace) };
-    let core = Need { group: "", resource: "", verbs: &[], vital: &[], without: NOTHING_AFTER, scope };
+    let core = Need {
+        group: "",
+        resource: "",
+        verbs: &[],
+        vital: &[],
+        without: NOTHING_AFTER,
+        lesser: Severity::Warning,
+        scope,
+    };
     let mut needs = vec![
         Need {
             resource: "pods",
@@ -56,7 +75,18 @@ pub(super) fn needs<'config>(
             ..core
         },
     ];
-    if has_channel {
+    if uses.replicas {
+        needs.push(Need {
+            group: "coordination.k8s.io",
+            resource: "leases",
+            verbs: &["get", "list", "create", "update", "delete"],
+            without: "only one manager at a time may run this config (one replica, strategy Recreate)",
+            lesser: Severity::Note,
+            scope: Scope::Namespace(namespace),
+            ..core
+        });
+    }
+    if uses.channel {
         // The channel is opened with a GET, for which newer servers want the second verb as well.
         let (verbs, vital) = (&["get", "create"], &["get"]);
         let without = "a newer API server lets no sources to the jobs";
@@ -94,7 +124,7 @@ impl Need<'_> {
             Scope::Cluster => (" in all namespaces".to_owned(), cluster_role()),
         };
         let consequence = if is_vital { NO_JOB } else { self.without };
-        let severity = if is_vital { Severity::Fatal } else { Severity::Warning };
+        let severity = if is_vital { Severity::Fatal } else { self.lesser };
         let message = format!("{runner} may not {} {}{place}: {consequence}", listed(missing), self.resource);
         Some(Finding { severity, message, mend: format!("add to {role}:\n{}", self.rule(missing)) })
     }
@@ -120,7 +150,7 @@ mod tests {
     use super::*;
 
     fn texts(config: &KubernetesConfig) -> Vec<String> {
-        let needs = needs(config, "ci", false);
+        let needs = needs(config, "ci", Uses::default());
         needs.iter().map(|need| format!("{}/{} {:?}", need.group, need.resource, need.verbs)).collect()
     }
 
@@ -129,7 +159,7 @@ mod tests {
         let role = include_str!("../../deploy/role.yaml");
         let rules: Vec<_> = role.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
         let rules = rules.join("\n");
-        let needs = needs(&KubernetesConfig::default(), "ci", false);
+        let needs = needs(&KubernetesConfig::default(), "ci", Uses { replicas: true, channel: false });
         let expected: Vec<_> = needs.iter().map(|need| need.rule(need.verbs).replace('\n', "\n  ")).collect();
         assert_eq!(rules.split_once("rules:\n").unwrap().1.trim(), expected.join("\n  "));
     }
@@ -140,12 +170,12 @@ mod tests {
         assert_eq!(texts(&config).last().unwrap(), r#"policy/poddisruptionbudgets ["create"]"#);
         config.namespace_per_job = true;
         assert!(texts(&config).contains(&r#"/namespaces ["create", "delete"]"#.to_owned()));
-        assert!(needs(&config, "ci", false).iter().all(|need| need.scope == Scope::Cluster));
+        assert!(needs(&config, "ci", Uses::default()).iter().all(|need| need.scope == Scope::Cluster));
     }
 
     #[test]
     fn a_side_channel_needs_to_execute_in_pods() {
-        let needs = needs(&KubernetesConfig::default(), "ci", true);
+        let needs = needs(&KubernetesConfig::default(), "ci", Uses { replicas: false, channel: true });
         let finding = needs.last().unwrap().finding(&["get", "create"], "you").unwrap();
         assert_eq!(finding.severity, Severity::Fatal);
         assert!(
@@ -156,8 +186,21 @@ mod tests {
     }
 
     #[test]
+    fn without_leases_one_manager_still_runs() {
+        let needs = needs(&KubernetesConfig::default(), "ci", Uses { replicas: true, channel: false });
+        let leases = needs.last().unwrap();
+        let finding = leases.finding(leases.verbs, "the runner").unwrap();
+        assert_eq!(finding.severity, Severity::Note);
+        assert_eq!(
+            finding.message,
+            "the runner may not get, list, create, update and delete leases in namespace ci: only one manager at a time \
+             may run this config (one replica, strategy Recreate)"
+        );
+    }
+
+    #[test]
     fn a_missing_verb_is_told_with_the_rule_that_grants_it() {
-        let pods = needs(&KubernetesConfig::default(), "ci", false).remove(0);
+        let pods = needs(&KubernetesConfig::default(), "ci", Uses::default()).remove(0);
         let finding = pods.finding(&["get", "watch", "delete"], "system:serviceaccount:ci:runner").unwrap();
         assert_eq!(finding.severity, Severity::Fatal);
         assert_eq!(
@@ -173,7 +216,7 @@ mod tests {
 
     #[test]
     fn without_the_verbs_of_a_restart_jobs_still_run() {
-        let pods = needs(&KubernetesConfig::default(), "ci", false).remove(0);
+        let pods = needs(&KubernetesConfig::default(), "ci", Uses::default()).remove(0);
         let finding = pods.finding(&["get"], "the runner").unwrap();
         assert_eq!(finding.severity, Severity::Warning);
         assert_eq!(
@@ -187,7 +230,7 @@ mod tests {
     #[test]
     fn a_namespace_per_job_needs_a_cluster_role() {
         let config = KubernetesConfig { namespace_per_job: true, ..KubernetesConfig::default() };
-        let needs = needs(&config, "ci", false);
+        let needs = needs(&config, "ci", Uses::default());
         let namespaces = needs.iter().find(|need| need.resource == "namespaces").unwrap();
         let finding = namespaces.finding(&["create"], "the runner").unwrap();
         assert_eq!(finding.message, "the runner may not create namespaces: no job can run");

@@ -21,19 +21,27 @@ use crate::{
     pointer::Pointer,
     record::{Ending, Stored, secret_name, selector_of_jobs},
     removal::{Leftovers, remove},
+    replicas::set_owner,
     settings::JobSettings,
 };
 
 /// The jobs that are stored in the cluster, but for those that run here.
 pub(super) async fn list(shared: &Shared) -> Result<Vec<JobHandle>> {
     let home = shared.home();
+    if let Some(replicas) = &shared.replicas {
+        replicas.note_list();
+    }
     let secrets = shared.cluster.list_secrets(home, &selector_of_jobs(&shared.settings.manager)).await?;
+    if let Some(replicas) = shared.replicas.as_ref().filter(|replicas| replicas.owner().is_some()) {
+        // After the Secrets: whoever has one of them had a Lease before.
+        replicas.look().await?;
+    }
     // A job has its slot before its Secret, which may not be complete yet.
     let ours = shared.secrets();
     let mut handles = Vec::new();
     for secret in secrets {
         let name = secret.metadata.name.clone().unwrap_or_default();
-        if ours.contains(&name) {
+        if ours.contains(&name) || is_gone_on_with(shared, &secret) {
             continue;
         }
         match find_one(shared, secret).await {
@@ -51,6 +59,15 @@ pub(super) async fn list(shared: &Shared) -> Result<Vec<JobHandle>> {
         }
     }
     Ok(handles)
+}
+
+/// Whether a manager that lives goes on with a job.
+fn is_gone_on_with(shared: &Shared, secret: &Secret) -> bool {
+    shared.replicas.as_ref().is_some_and(|replicas| replicas.has_living_owner(secret))
+}
+
+fn is_own(shared: &Shared, secret: &Secret) -> bool {
+    shared.replicas.as_ref().is_none_or(|replicas| replicas.is_own(secret))
 }
 
 /// The job of a Secret at home, or that it points to; `None` where a part of it is missing.
@@ -85,21 +102,47 @@ async fn read(shared: &Shared, stored: Stored) -> Result<Option<JobHandle>> {
     Ok(Some(handle))
 }
 
-/// Goes on with a job.
+/// Goes on with a job of an earlier process, unless another manager does.
 pub(super) async fn adopt(
     shared: &Arc<Shared>,
     id: &JobId,
     lease: JobLease,
     context: JobContext,
 ) -> Result<Arc<KubernetesJob>> {
-    let (settings, unfit) = settings_of(shared, &lease.job);
-    let cluster = shared.cluster_of(&settings).await?;
     let listed = shared.listed.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     let stored = match listed {
         Some(stored) => stored,
         None => find(shared, id).await?,
     };
-    let stored = with_lease(&cluster, stored, &lease).await?;
+    if !is_own(shared, &stored.secret) && is_gone_on_with(shared, &stored.secret) {
+        return Err(quicker());
+    }
+    go_on(shared, stored, lease, context).await
+}
+
+fn quicker() -> Error {
+    Error::new(ErrorKind::NotFound, "take the job over before another manager")
+}
+
+/// Goes on with a job that its source has handed out again, whoever had it before.
+pub(super) async fn restart(
+    shared: &Arc<Shared>,
+    lease: JobLease,
+    context: JobContext,
+) -> Result<Arc<KubernetesJob>> {
+    let stored = find(shared, &lease.job.id).await?;
+    go_on(shared, stored, lease, context).await
+}
+
+async fn go_on(
+    shared: &Arc<Shared>,
+    stored: Stored,
+    lease: JobLease,
+    context: JobContext,
+) -> Result<Arc<KubernetesJob>> {
+    let (settings, unfit) = settings_of(shared, &lease.job);
+    let cluster = shared.cluster_of(&settings).await?;
+    let stored = claim(shared, &cluster, stored, &lease).await?;
     let wish = match accept(&*lease.report).await {
         Ok(wish) => wish,
         // It does not answer now: the job goes on without us until it does.
@@ -157,6 +200,9 @@ pub(super) async fn discard(shared: &Shared, handle: JobHandle) -> Result<()> {
             Err(error) => return Err(error),
         },
     };
+    if !is_own(shared, &stored.secret) && is_gone_on_with(shared, &stored.secret) {
+        return Ok(());
+    }
     // What the settings of the job would add belongs to its first Secret, and vanishes with it.
     let left = Leftovers {
         namespace: stored.namespace.clone(),
@@ -185,15 +231,23 @@ async fn find(shared: &Shared, id: &JobId) -> Result<Stored> {
     Ok(Stored { namespace_is_own, ..Stored::of(secret)? })
 }
 
-/// The stored job with the lease that it is gone on with: its source may have handed it out again, and whoever comes
-/// next must resume the lease that is accepted.
-async fn with_lease(cluster: &Cluster, mut stored: Stored, lease: &JobLease) -> Result<Stored> {
-    if stored.record.state == lease.saved.state {
+/// The stored job as one of this process, with the lease that it is gone on with: its source may have handed it out again,
+/// and whoever comes next must resume the lease that is accepted.
+async fn claim(shared: &Shared, cluster: &Cluster, mut stored: Stored, lease: &JobLease) -> Result<Stored> {
+    if is_own(shared, &stored.secret) && stored.record.state == lease.saved.state {
         return Ok(stored);
     }
     stored.record.state = lease.saved.state.clone();
-    let secret = stored.changed(&stored.record, &stored.order()?, lease.remote.as_ref())?;
-    stored.secret = cluster.replace_secret(&stored.namespace, &secret).await?;
+    let mut secret = stored.changed(&stored.record, &stored.order()?, lease.remote.as_ref())?;
+    set_owner(&mut secret, shared.owner());
+    stored.secret = match cluster.replace_secret(&stored.namespace, &secret).await {
+        Err(error) if error.kind() == ErrorKind::Conflict => {
+            // Another manager was quicker; or an earlier try was applied, and its answer was lost.
+            let found = cluster.secret(&stored.namespace, stored.name()).await?;
+            found.filter(|found| is_own(shared, found)).ok_or_else(|| quicker().because(error))?
+        }
+        replaced => replaced?,
+    };
     Ok(stored)
 }
 

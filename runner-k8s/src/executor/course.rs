@@ -86,6 +86,8 @@ pub(super) struct Course {
     pub(super) said_before: Option<String>,
     /// What the last pod had to be replaced for, where the next one may have the same trouble.
     pub(super) trouble: Option<Waiting>,
+    /// Triggered when the job is another manager's. Then nothing of this goes on.
+    pub(super) given_up: CancellationToken,
 }
 
 /// What carries a job's log and end to its source.

@@ -22,6 +22,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct KubernetesJob {
     pub(super) id: JobId,
+    /// The namespace and the name of its first Secret.
+    pub(super) secret: (String, String),
     pub(super) saved: SavedLease,
     pub(super) shared: Weak<Shared>,
     pub(super) cluster: Cluster,
@@ -31,6 +33,8 @@ pub(super) struct KubernetesJob {
     pub(super) leftovers: Arc<Mutex<Leftovers>>,
     /// Triggered when the task of the job makes nothing any more.
     pub(super) done: CancellationToken,
+    /// Triggered when the job is another manager's.
+    pub(super) given_up: CancellationToken,
     pub(super) end: watch::Receiver<Option<JobEnd>>,
 }
 
@@ -41,7 +45,10 @@ impl RunningJob for KubernetesJob {
     }
 
     async fn wait(&self) -> Result<JobEnd> {
-        let lost = || Error::new(ErrorKind::Internal, "learn how the job ended").with("job", &self.id);
+        let lost = || {
+            let kind = if self.given_up.is_cancelled() { ErrorKind::Conflict } else { ErrorKind::Internal };
+            Error::new(kind, "learn how the job ended").with("job", &self.id)
+        };
         let mut receiver = self.end.clone();
         let end = receiver.wait_for(Option::is_some).await.map_err(|_| lost())?;
         end.clone().ok_or_else(lost)
@@ -53,6 +60,9 @@ impl RunningJob for KubernetesJob {
     }
 
     async fn cleanup(&self) -> Result<()> {
+        if self.given_up.is_cancelled() {
+            return Ok(());
+        }
         self.wishes.ask(Wished::by_call(Stop::Abort));
         // Whoever cleans up has the end, or gave it up: a job must not wait for somebody to read its log.
         self.spool.discard().await;

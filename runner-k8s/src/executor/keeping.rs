@@ -62,11 +62,17 @@ impl Course {
         self.stored.record = record;
         let (cluster, namespace) = (&self.cluster, &self.stored.namespace);
         let stored = match cluster.replace_secret(namespace, &secret).await {
-            // Nobody else writes it: an earlier try of this very change was applied, and its answer was lost.
+            Err(error) if error.kind() == ErrorKind::NotFound && self.shared.owner().is_some() => {
+                return self.give_up("it is gone").await;
+            }
+            // Another manager has the job; else an earlier try of this very change was applied, and its answer was lost.
             Err(error) if error.kind() == ErrorKind::Conflict => {
                 let Some(newer) = cluster.secret(namespace, self.stored.name()).await? else {
                     return Err(error);
                 };
+                if self.shared.replicas.as_ref().is_some_and(|replicas| replicas.was_taken(&newer)) {
+                    return self.give_up("another manager has it").await;
+                }
                 let mut secret = secret;
                 secret.metadata.resource_version = newer.metadata.resource_version;
                 cluster.replace_secret(namespace, &secret).await?
@@ -75,6 +81,13 @@ impl Course {
         };
         self.stored.secret = stored;
         Ok(())
+    }
+
+    /// Nothing more is done for the job by this process.
+    async fn give_up<T>(&self, why: &str) -> T {
+        tracing::warn!(job = %self.job.id, "the job is given up: {why}");
+        self.given_up.cancel();
+        std::future::pending().await
     }
 }
 

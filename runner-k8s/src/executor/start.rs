@@ -53,6 +53,7 @@ pub(super) async fn start(
     lease: JobLease,
     context: JobContext,
 ) -> Result<Arc<KubernetesJob>> {
+    shared.begin_sharing().await?;
     let setup = &shared.settings;
     let settings = JobSettings::for_job(&setup.config, &setup.runner, &lease.job)?;
     warn_of_limit(&lease.job, &context);
@@ -61,7 +62,7 @@ pub(super) async fn start(
     let Some(stored) = store(shared, &cluster, &lease, &context, (&settings, &order)).await? else {
         // An earlier process has stored it: the same job is gone on with.
         let handle = JobHandle { job: lease.job.id.clone(), saved: None };
-        let adopted = super::adopt::adopt(shared, &handle.job, lease, context).await;
+        let adopted = super::adopt::restart(shared, lease, context).await;
         if adopted.is_err()
             && let Err(error) = super::adopt::discard(shared, handle).await
         {
@@ -134,12 +135,11 @@ pub(super) fn launch(
     }));
     let (sender, end) = watch::channel(None);
     let done = CancellationToken::new();
-    let journal = match unread {
-        Some(size) => Journal::unread(Arc::clone(&spool), context.log.timestamps, size),
-        None => journal_of(&stored.record, Arc::clone(&spool), context.log.timestamps),
-    };
-    let running = KubernetesJob {
+    let journal = journal(&spool, &stored.record, context.log.timestamps, unread);
+    let given_up = CancellationToken::new();
+    let running = Arc::new(KubernetesJob {
         id: job.id.clone(),
+        secret: (stored.namespace.clone(), stored.name().to_owned()),
         saved,
         shared: Arc::downgrade(shared),
         cluster: cluster.clone(),
@@ -147,11 +147,11 @@ pub(super) fn launch(
         spool,
         leftovers: Arc::clone(&leftovers),
         done: done.clone(),
+        given_up: given_up.clone(),
         end,
-    };
-    for warning in &settings.warnings {
-        context.events.job(&job.id, JobEvent::Notice(warning.clone()));
-    }
+    });
+    let notices = settings.warnings.iter().cloned().map(JobEvent::Notice);
+    notices.for_each(|notice| context.events.job(&job.id, notice));
     let said_before = stored.record.inserted.last().filter(|_| resumed).map(|last| last.text.clone());
     let course = Course {
         shared: Arc::clone(shared),
@@ -177,9 +177,31 @@ pub(super) fn launch(
         waits_for: None,
         said_before,
         trouble: None,
+        given_up,
     };
-    shared.tasks.spawn(course.run(Reporting { end: sender, done }));
-    Arc::new(running)
+    spawn(course, Reporting { end: sender, done }, Arc::clone(&running));
+    running
+}
+
+/// The log as far as it is known, of which the source has `unread` bytes that are not.
+fn journal(spool: &Arc<dyn LogSpool>, record: &Record, timestamps: bool, unread: Option<u64>) -> Journal {
+    match unread {
+        Some(size) => Journal::unread(Arc::clone(spool), timestamps, size),
+        None => journal_of(record, Arc::clone(spool), timestamps),
+    }
+}
+
+/// Starts the task of a job, which ends at once where the job is given up.
+fn spawn(course: Course, reporting: Reporting, job: Arc<KubernetesJob>) {
+    let shared = Arc::clone(&course.shared);
+    let table = shared.jobs.clone();
+    shared.tasks.spawn(async move {
+        tokio::select! {
+            biased;
+            () = job.given_up.cancelled() => table.forget(&job.id, &job),
+            () = course.run(reporting) => {}
+        }
+    });
 }
 
 /// Stores a job. `None` where it is stored already.
@@ -210,9 +232,17 @@ async fn store(
     let name = crate::record::secret_name(manager, &job.id);
     record.pod = pod_name(shared, job, &name, &record);
     let values = services::own_variables(job, settings);
-    let (first, others) =
-        Storing { namespace, manager, job, order, remote: lease.remote.as_ref(), record, values }
-            .secrets()?;
+    let (first, others) = Storing {
+        namespace,
+        manager,
+        owner: shared.owner(),
+        job,
+        order,
+        remote: lease.remote.as_ref(),
+        record,
+        values,
+    }
+    .secrets()?;
     let Some(first) = make_first(shared, cluster, settings, &first).await? else { return Ok(None) };
     let stored = Stored { namespace_is_own: settings.namespace_is_own, ..Stored::of(first)? };
     let mut more = others;
@@ -241,7 +271,7 @@ async fn make_first(
     let pointer = shared.pointer_to(namespace, &secret);
     if let Some((home, _)) = &pointer {
         let pointer = Pointer { namespace: namespace.clone(), namespace_is_own, secret };
-        cluster.create_secret(home, &pointer.to_secret(manager)?).await?;
+        cluster.create_secret(home, &pointer.to_secret(manager, shared.owner())?).await?;
     }
     let making = async {
         if namespace_is_own {

@@ -55,6 +55,7 @@ fn stored(job: &JobSpec) -> (Stored, Vec<Secret>) {
         remote: None,
         namespace: "ci",
         manager: "m",
+        owner: None,
         job,
         order: &order,
         record: record(),

@@ -16,6 +16,7 @@ use runner_core::{
     source::{Completion, JobState, LogAck, LogReply, Wish},
 };
 use runner_testkit::{FakeExecutor, FakeJob, MemoryArtifacts, ScriptedSource};
+use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 fn jobs(names: &[&str]) -> Vec<JobSpec> {
@@ -105,7 +106,7 @@ async fn a_job_that_comes_when_the_last_slot_is_taken_waits_and_then_runs() {
             source.close();
         }
         executor.running(1).await;
-        tokio::time::sleep(Duration::from_mins(2)).await;
+        time::sleep(Duration::from_mins(2)).await;
         executor.release("a");
         executor.release("b");
         executor.started(2).await;
@@ -137,7 +138,7 @@ async fn draining_takes_no_more_jobs_and_waits_for_those_that_run() {
     let drain = async {
         executor.running(1).await;
         shutdown.raise(ShutdownLevel::Drain);
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        time::sleep(Duration::from_secs(5)).await;
         source.push(JobSpec::new("2", "late"));
         executor.release("1");
     };
@@ -214,6 +215,69 @@ async fn jobs_of_an_earlier_process_are_adopted_and_not_started_again() {
     assert_eq!(executor.starts(), 0);
     assert_eq!(source.report("fake").outcome(), Some(JobOutcome::Succeeded));
     assert_eq!(source.report("another").outcome(), None);
+}
+
+fn saved(job: &str) -> SavedLease {
+    SavedLease { runner: "fake".into(), job: Arc::new(JobSpec::new(job, job)), state: Secret::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_that_another_process_leaves_are_adopted_whenever_that_is() {
+    let source = ScriptedSource::open("fake");
+    let executor = FakeExecutor::new([("2", FakeJob::RunsUntilStopped)]);
+    let runner = Runner::builder().concurrent(at_most(2)).runner(config(&source, &executor)).build();
+    let shutdown = Shutdown::new();
+    let orphan = async {
+        for job in ["1", "2"] {
+            time::sleep(Duration::from_hours(1)).await;
+            executor.orphan(saved(job));
+        }
+        executor.running(1).await;
+        executor.release("2");
+        executor.running(0).await;
+        shutdown.raise(ShutdownLevel::Drain);
+    };
+    let (summary, ()) = tokio::join!(runner.run(&shutdown), orphan);
+    assert_eq!(summary, RunSummary { succeeded: 2, ..RunSummary::default() });
+    assert_eq!(executor.starts(), 0);
+    assert!(executor.is_left());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_runner_in_the_place_of_another_adopts_what_other_processes_leave() {
+    let source = ScriptedSource::open("fake");
+    let (old, new) = (FakeExecutor::new([]), FakeExecutor::new([]));
+    let runner = Runner::builder().runner(config(&source, &old)).build();
+    let shutdown = Shutdown::new();
+    let change = async {
+        tokio::task::yield_now().await;
+        runner.reconfigure(at_most(1), vec![Arc::new(config(&source, &new))]);
+        time::sleep(Duration::from_secs(1)).await;
+        old.orphan(saved("left"));
+        new.orphan(saved("adopted"));
+        time::sleep(Duration::from_secs(1)).await;
+        shutdown.raise(ShutdownLevel::Drain);
+    };
+    let (summary, ()) = tokio::join!(runner.run(&shutdown), change);
+    assert_eq!(summary, RunSummary { succeeded: 1, ..RunSummary::default() });
+    assert_eq!(source.report("adopted").outcome(), Some(JobOutcome::Succeeded));
+    assert!(new.is_left() && !old.is_left());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_another_process_has_taken_over_is_neither_reported_nor_cleaned_up() {
+    let source = ScriptedSource::new("fake", jobs(&["1"]));
+    let executor = FakeExecutor::new([("1", FakeJob::RunsUntilStopped)]);
+    let runner = Runner::builder().runner(config(&source, &executor)).build();
+    let shutdown = Shutdown::new();
+    let take = async {
+        executor.running(1).await;
+        executor.take_over("1");
+    };
+    let (summary, ()) = tokio::join!(runner.run(&shutdown), take);
+    assert_eq!(summary, RunSummary::default());
+    assert_eq!(source.report("1").outcome(), None);
+    assert!(executor.cleaned().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
