@@ -2,6 +2,8 @@
 
 use anyhow::{Result, ensure};
 use e2e::{Bed, gitlab::Server, program::Manager};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::ResourceExt;
 use nix::sys::signal::Signal;
 use runner_testkit::gitlab::{Endpoint, JobState};
 
@@ -39,6 +41,10 @@ async fn a_killed_manager_costs_no_job() -> Result<()> {
     manager.start_again()?;
     let job = server.gitlab.wait_until_over(id).await;
     ensure!(job.state == JobState::Failed && job.exit_code == Some(3) && job.runs == 1, "{job:?}");
+    // It takes a while until the first one counts as ended; the second one removes what it left.
+    bed.until::<Pod>(<[_]>::is_empty).await?;
+    bed.until::<Secret>(|secrets| !secrets.iter().any(|secret| secret.name_any().starts_with("runner-job")))
+        .await?;
     manager.signal(Signal::SIGQUIT)?;
     ensure!(manager.ended().await?.success(), "{}", manager.output()?);
     bed.close().await
