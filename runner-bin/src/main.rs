@@ -31,6 +31,7 @@ mod short_token;
 mod signals;
 mod stdio;
 mod summary;
+mod traces;
 mod view;
 mod wire;
 

@@ -20,6 +20,7 @@ use crate::{
     fault::{Fault, WrongFile},
     monitor::Monitor,
     stdio::Stdio,
+    traces::Traces,
     wire,
 };
 
@@ -56,7 +57,8 @@ async fn run_or_fail(options: &Run) -> Result<(), Fault> {
     let config = Arc::clone(&configs.borrow_and_update());
     let folder = path.parent().unwrap_or_else(|| Path::new(".")).to_owned();
     let id = SystemId::load(&folder, &Machine::read(wire::host_name()));
-    let board = Board::new(&id.id, &config);
+    let traces = Traces::from_environment(&variables, &id.id).map_err(Fault::wrong_use)?;
+    let board = Board::new(&id.id, &config, traces);
     board.lines.listen();
     for finding in id.finding.iter().chain(&config.findings) {
         board.lines.finding(finding);
@@ -81,7 +83,7 @@ async fn run_or_fail(options: &Run) -> Result<(), Fault> {
     if let Ok(RunSummary { succeeded, failed, canceled, left }) = &summary {
         tracing::info!(succeeded, failed, canceled, left, "ended");
     }
-    board.lines.close();
+    board.close().await;
     summary.map(drop).map_err(|text| Fault::ours(anyhow!(text)))
 }
 

@@ -1,6 +1,9 @@
 //! How a job ended, and what its phases took.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -167,10 +170,30 @@ impl Usage {
 pub struct PhaseRecord {
     /// Which phase.
     pub phase: Phase,
+    /// When it began, by the clock of the machine that it ran on, to the millisecond.
+    #[serde(with = "milliseconds")]
+    pub began: SystemTime,
     /// From its start to its end.
     pub duration: Duration,
     /// What its processes used.
     pub usage: Usage,
+}
+
+/// A time as milliseconds since 1970: an end record has little room.
+mod milliseconds {
+    use std::time::{Duration, SystemTime};
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        serializer.serialize_u64(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D::Error> {
+        let since = Duration::from_millis(u64::deserialize(deserializer)?);
+        Ok(SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH))
+    }
 }
 
 /// The end of a job, as its environment recorded it.

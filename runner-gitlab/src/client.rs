@@ -41,6 +41,27 @@ impl fmt::Debug for Client {
     }
 }
 
+/// A client of HTTP that trusts, shows and goes through what `connection` says, also for a server that is no GitLab. It
+/// follows no redirect.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`] where a proxy, a certificate or a key cannot be read.
+pub fn http_client(connection: &Connection) -> Result<reqwest::Client> {
+    let mut builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls::config(connection)?)
+        .user_agent(user_agent())
+        .redirect(Policy::none())
+        .connect_timeout(connection.connect_timeout)
+        .tcp_keepalive(KEEP_ALIVE)
+        .default_headers(HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]))
+        // Without this call the library reads the environment.
+        .no_proxy();
+    for proxy in proxies(&connection.proxies)? {
+        builder = builder.proxy(proxy);
+    }
+    builder.build().map_err(|cause| Error::new(ErrorKind::Internal, "make an HTTP client").because(cause))
+}
+
 impl Client {
     /// A client for `connection`. Nothing is sent yet.
     ///
@@ -48,21 +69,7 @@ impl Client {
     /// [`ErrorKind::Invalid`] where the address, a proxy, a certificate or a key cannot be read.
     pub fn new(connection: &Connection) -> Result<Self> {
         let base = base(&connection.url)?;
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::config(connection)?)
-            .user_agent(user_agent())
-            .redirect(Policy::none())
-            .connect_timeout(connection.connect_timeout)
-            .tcp_keepalive(KEEP_ALIVE)
-            .default_headers(HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]))
-            // Without this call the library reads the environment.
-            .no_proxy();
-        for proxy in proxies(&connection.proxies)? {
-            builder = builder.proxy(proxy);
-        }
-        let http = builder
-            .build()
-            .map_err(|cause| Error::new(ErrorKind::Internal, "make an HTTP client").because(cause))?;
+        let http = http_client(connection)?;
         Ok(Self(Arc::new(Inner { http, base, connection: connection.clone() })))
     }
 

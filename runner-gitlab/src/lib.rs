@@ -32,7 +32,7 @@ mod source;
 mod tls;
 
 pub use artifacts::GitLabArtifacts;
-pub use client::Client;
+pub use client::{Client, http_client};
 pub use connection::{Connection, Identity, Proxies};
 pub use remote::{KIND, RemoteJob, remote};
 pub use report::GitLabReport;

@@ -1,5 +1,7 @@
 //! How a job has gone so far.
 
+use std::time::SystemTime;
+
 use runner_core::{
     Error, ErrorKind, Failure, FailureReason, JobEvent, JobOutcome, Phase, PhaseRecord, Usage, executor::Stop,
 };
@@ -97,7 +99,7 @@ pub(crate) struct Course {
     pub(crate) ground: Option<Ground>,
     phases: Vec<PhaseRecord>,
     usage: Usage,
-    running: Option<(Phase, Instant)>,
+    running: Option<(Phase, SystemTime, Instant)>,
     leftovers: JoinSet<()>,
     memory_kills: u64,
     /// What there is to say about memory with the next script that failed.
@@ -118,16 +120,16 @@ impl Course {
     /// Begins a phase: its section of the log, and its event.
     pub(crate) async fn begin(&mut self, engine: &Engine, phase: Phase, header: &str) {
         self.usage = Usage::default();
-        self.running = Some((phase, Instant::now()));
+        self.running = Some((phase, SystemTime::now(), Instant::now()));
         engine.events.job(&engine.job.id, JobEvent::PhaseStarted(phase));
         engine.log.section_start(phase.section(), &colour::header(header)).await;
     }
 
     /// Ends the phase that runs, if one does.
     pub(crate) async fn end(&mut self, engine: &Engine) {
-        if let Some((phase, started)) = self.running.take() {
+        if let Some((phase, began, started)) = self.running.take() {
             // The log comes last, because it may have to wait.
-            let record = PhaseRecord { phase, duration: started.elapsed(), usage: self.usage };
+            let record = PhaseRecord { phase, began, duration: started.elapsed(), usage: self.usage };
             self.phases.push(record);
             engine.events.job(&engine.job.id, JobEvent::PhaseEnded(record));
             engine.log.section_end(phase.section()).await;

@@ -1,3 +1,5 @@
+use std::time::SystemTime;
+
 use runner_core::{Failure, FailureReason, PhaseRecord, Usage};
 use tokio::time::Instant;
 
@@ -14,6 +16,7 @@ fn ledger() -> Ledger {
     unit.total = Some(Duration::from_millis(1080));
     let phase = |phase, milliseconds| PhaseRecord {
         phase,
+        began: SystemTime::UNIX_EPOCH,
         duration: Duration::from_millis(milliseconds),
         usage: Usage::default(),
     };

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use runner_config::Surroundings;
 use runner_core::{Phase, WaitClass, outcome::PhaseRecord};
@@ -55,7 +55,12 @@ async fn live(lines: &JobLines) {
     let reason = "waiting for the scheduler".to_owned();
     lines.on_event(&of("123", JobEvent::Waiting { class: WaitClass::Scheduling, reason }));
     let usage = runner_core::Usage::default();
-    let record = PhaseRecord { phase: Phase::Script, duration: Duration::from_millis(1500), usage };
+    let record = PhaseRecord {
+        phase: Phase::Script,
+        began: SystemTime::UNIX_EPOCH,
+        duration: Duration::from_millis(1500),
+        usage,
+    };
     lines.on_event(&of("123", JobEvent::PhaseEnded(record)));
     tokio::time::advance(Duration::from_millis(202_960)).await;
     lines.on_event(&ended("123", JobOutcome::Succeeded));

@@ -1,3 +1,5 @@
+use std::time::SystemTime;
+
 use std::{collections::HashMap, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use runner_core::{
@@ -36,7 +38,12 @@ fn of(id: &str, event: JobEvent) -> Event {
 
 fn ended(id: &str, outcome: JobOutcome) -> Event {
     let usage = Usage::default();
-    let phases = vec![PhaseRecord { phase: Phase::GetSources, duration: Duration::from_millis(700), usage }];
+    let phases = vec![PhaseRecord {
+        phase: Phase::GetSources,
+        began: SystemTime::UNIX_EPOCH,
+        duration: Duration::from_millis(700),
+        usage,
+    }];
     of(id, JobEvent::Ended(JobEnd { outcome, reported: true, script_begun: true, log: None, phases }))
 }
 

@@ -1,3 +1,5 @@
+use std::time::SystemTime;
+
 use std::{
     io::{self, Write},
     sync::Mutex,
@@ -69,8 +71,12 @@ async fn a_job_that_fails_is_told_with_its_log_its_phases_and_a_hint() {
         narrator.log("a", Bytes::from_static(b"sh: 1: helm: not found\n")).await;
         let ended = JobStatus::Failed { failure: failure(), allowed: false };
         narrator.changed("a", &progress("a", ended, 1));
-        let script =
-            PhaseRecord { phase: Phase::Script, duration: Duration::from_secs(1), usage: Usage::default() };
+        let script = PhaseRecord {
+            phase: Phase::Script,
+            began: SystemTime::UNIX_EPOCH,
+            duration: Duration::from_secs(1),
+            usage: Usage::default(),
+        };
         let end = JobEnd {
             outcome: JobOutcome::script_failed(127),
             reported: true,

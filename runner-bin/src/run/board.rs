@@ -8,7 +8,7 @@ use runner_core::EventSink;
 use super::prepare::identity;
 use crate::{
     fault::Fault, health::Health, job_lines::JobLines, jobs_seen::RunnerFacts, metrics::Metrics,
-    monitor::Monitor,
+    monitor::Monitor, traces::Traces,
 };
 
 /// All of it.
@@ -17,14 +17,16 @@ pub(super) struct Board {
     pub(super) lines: Arc<JobLines>,
     metrics: Arc<Metrics>,
     health: Health,
+    traces: Option<Arc<Traces>>,
 }
 
 impl Board {
     /// One for the manager that servers know as `system_id`.
-    pub(super) fn new(system_id: &str, config: &Config) -> Self {
+    pub(super) fn new(system_id: &str, config: &Config, traces: Option<Traces>) -> Self {
         let metrics = Arc::new(Metrics::new(system_id));
         let lines = JobLines::new(config.log_level, config.log_format, Arc::clone(&metrics), io::stdout());
-        let board = Self { lines: Arc::new(lines), metrics, health: Health::default() };
+        let board =
+            Self { lines: Arc::new(lines), metrics, health: Health::default(), traces: traces.map(Arc::new) };
         board.configured(config);
         board
     }
@@ -50,11 +52,24 @@ impl Board {
     pub(super) fn sink(&self) -> EventSink {
         let (lines, metrics, health) =
             (Arc::clone(&self.lines), Arc::clone(&self.metrics), self.health.clone());
+        let traces = self.traces.clone();
         EventSink::new(move |event| {
             health.on_event(&event);
             metrics.on_event(&event);
             lines.on_event(&event);
+            if let Some(traces) = &traces {
+                traces.on_event(&event);
+            }
         })
+    }
+
+    /// Sends and writes what is not yet.
+    pub(super) async fn close(&self) {
+        if let Some(traces) = self.traces.clone() {
+            // It waits for the collector, on a thread that may wait.
+            drop(tokio::task::spawn_blocking(move || traces.close()).await);
+        }
+        self.lines.close();
     }
 
     /// Listens where metrics and health are to be served, if anywhere.

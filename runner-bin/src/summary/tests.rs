@@ -1,3 +1,5 @@
+use std::time::SystemTime;
+
 use runner_core::{Failure, FailureReason, Phase, PhaseRecord, Usage};
 use tokio::time::Instant;
 
@@ -5,7 +7,12 @@ use super::*;
 use crate::ledger::Role;
 
 fn phase(phase: Phase, milliseconds: u64) -> PhaseRecord {
-    PhaseRecord { phase, duration: Duration::from_millis(milliseconds), usage: Usage::default() }
+    PhaseRecord {
+        phase,
+        began: SystemTime::UNIX_EPOCH,
+        duration: Duration::from_millis(milliseconds),
+        usage: Usage::default(),
+    }
 }
 
 fn failed(code: i32, allowed: bool) -> Ending {
