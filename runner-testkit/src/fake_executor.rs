@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -60,6 +61,7 @@ struct State {
     failing_lists: usize,
     failing_adoptions: usize,
     is_left: bool,
+    slow_adoption: Option<(String, Duration)>,
 }
 
 impl State {
@@ -134,6 +136,11 @@ impl FakeExecutor {
     /// Lets the next `count` adoptions fail, for a reason that passes.
     pub fn fail_adoptions(&self, count: usize) {
         self.lock().failing_adoptions = count;
+    }
+
+    /// Lets the adoption of this job take so long.
+    pub fn slow_adoption(&self, job: &str, length: Duration) {
+        self.lock().slow_adoption = Some((job.to_owned(), length));
     }
 
     /// Waits until `count` jobs exist at once.
@@ -222,6 +229,10 @@ impl Executor for FakeExecutor {
         lease: JobLease,
         _context: JobContext,
     ) -> Result<Arc<dyn RunningJob>> {
+        let slow = self.lock().slow_adoption.clone().filter(|(job, _)| job == handle.job.as_str());
+        if let Some((_, length)) = slow {
+            tokio::time::sleep(length).await;
+        }
         {
             let mut state = self.lock();
             if state.failing_adoptions > 0 {

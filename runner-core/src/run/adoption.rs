@@ -15,6 +15,9 @@ const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// How long a loop that takes no more jobs goes on trying. Then what is left is for a later process.
 const LAST_TRIES: Duration = Duration::from_mins(2);
 
+/// So many jobs are taken over at a time.
+const AT_ONCE: usize = 16;
+
 /// The adoption for one runner.
 #[derive(Debug)]
 struct Adoption {
@@ -136,47 +139,60 @@ impl Adoption {
                 }
             },
         };
-        let mut left = Vec::new();
+        // One that is slow to be found or removed must not hold up the others, which nobody speaks of meanwhile.
+        let (mut left, mut tries) = (Vec::new(), JoinSet::new());
         for handle in handles {
-            match self.adopt(handle.clone()).await {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    tracing::warn!(runner = name, job = %handle.job, error = error.chain(), "cannot adopt a job");
-                }
-                Err(error) => {
-                    tracing::warn!(runner = name, job = %handle.job, error = error.chain(), "cannot adopt a job yet");
-                    left.push(handle);
-                    continue;
-                }
+            if tries.len() == AT_ONCE {
+                left.extend(tries.join_next().await.and_then(Result::ok).flatten());
             }
-            self.driver.jobs.note_adopted();
+            let (driver, runner) = (Arc::clone(&self.driver), Arc::clone(&self.runner));
+            tries.spawn(async move { try_one(&driver, &runner, handle).await });
+        }
+        while let Some(tried) = tries.join_next().await {
+            left.extend(tried.ok().flatten());
         }
         self.handles = Some(left);
     }
+}
 
-    async fn adopt(&self, handle: JobHandle) -> Result<()> {
-        let (driver, runner) = (&self.driver, &self.runner);
-        // Its source may have handed it out again meanwhile, and then it runs here.
-        let Some(saved) = handle.saved.clone() else { return Ok(()) };
-        let Some(claim) = driver.jobs.claim(&handle.job) else { return Ok(()) };
-        let lease = match runner.source.resume(saved).await {
-            Ok(lease) => lease,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                tracing::info!(job = %handle.job, error = error.chain(), "a job of an earlier process is removed");
-                return runner.executor.discard(handle).await;
-            }
-            Err(error) => return Err(error),
-        };
-        let credit = Credit { slot: driver.slots.take_over(), _limit: None };
-        let (report, spec) = (Arc::clone(&lease.report), Arc::clone(&lease.job));
-        let job = runner.executor.adopt(handle, lease, driver.context(runner, &credit)).await?;
-        driver.events.send(Event::Adopted {
-            runner: runner.name.clone(),
-            job: spec.id.clone(),
-            name: spec.name.clone(),
-            project: spec.project.id,
-        });
-        driver.spawn_adopted(job, report, (credit, claim));
-        Ok(())
+/// Tries one job. What is not taken over is given back where that makes sense.
+async fn try_one(driver: &Arc<Driver>, runner: &Arc<RunnerConfig>, handle: JobHandle) -> Option<JobHandle> {
+    let name = &runner.name;
+    match adopt(driver, runner, handle.clone()).await {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            tracing::warn!(runner = name, job = %handle.job, error = error.chain(), "cannot adopt a job");
+        }
+        Err(error) => {
+            tracing::warn!(runner = name, job = %handle.job, error = error.chain(), "cannot adopt a job yet");
+            return Some(handle);
+        }
     }
+    driver.jobs.note_adopted();
+    None
+}
+
+async fn adopt(driver: &Arc<Driver>, runner: &Arc<RunnerConfig>, handle: JobHandle) -> Result<()> {
+    // Its source may have handed it out again meanwhile, and then it runs here.
+    let Some(saved) = handle.saved.clone() else { return Ok(()) };
+    let Some(claim) = driver.jobs.claim(&handle.job) else { return Ok(()) };
+    let lease = match runner.source.resume(saved).await {
+        Ok(lease) => lease,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            tracing::info!(job = %handle.job, error = error.chain(), "a job of an earlier process is removed");
+            return runner.executor.discard(handle).await;
+        }
+        Err(error) => return Err(error),
+    };
+    let credit = Credit { slot: driver.slots.take_over(), _limit: None };
+    let (report, spec) = (Arc::clone(&lease.report), Arc::clone(&lease.job));
+    let job = runner.executor.adopt(handle, lease, driver.context(runner, &credit)).await?;
+    driver.events.send(Event::Adopted {
+        runner: runner.name.clone(),
+        job: spec.id.clone(),
+        name: spec.name.clone(),
+        project: spec.project.id,
+    });
+    driver.spawn_adopted(job, report, (credit, claim));
+    Ok(())
 }

@@ -33,6 +33,25 @@ async fn a_job_that_cannot_be_adopted_at_once_is_adopted_later() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_job_whose_adoption_takes_long_holds_up_no_other() {
+    let source = ScriptedSource::open("fake");
+    let executor = FakeExecutor::new([]);
+    leave_behind(&executor, "slow");
+    leave_behind(&executor, "quick");
+    executor.slow_adoption("slow", Duration::from_mins(5));
+    let start = Instant::now();
+    let in_between = async {
+        source.report("quick").ended().await;
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        source.report("slow").ended().await;
+        source.close();
+    };
+    let (runner, shutdown) = (runner(&source, &executor), Shutdown::new());
+    let (summary, ()) = tokio::join!(runner.run(&shutdown), in_between);
+    assert_eq!(summary, RunSummary { succeeded: 2, ..RunSummary::default() });
+}
+
+#[tokio::test(start_paused = true)]
 async fn new_jobs_are_taken_while_those_of_an_earlier_process_cannot_be_listed() {
     let source = ScriptedSource::open("fake");
     source.push(JobSpec::new("new", "new"));
