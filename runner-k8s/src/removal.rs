@@ -5,13 +5,19 @@ use std::time::Duration;
 use runner_core::{Error, ErrorKind, Result};
 use tokio::time::timeout;
 
-use crate::{api::Cluster, watch::PodWatches};
+use crate::{
+    api::Cluster,
+    watch::{FollowedPod, PodWatches},
+};
 
 /// How much longer than its grace period a pod may take to be gone, before that is said.
 const MARGIN: Duration = Duration::from_mins(1);
 
 /// How long a pod that ends by itself is waited for. The kubelet looks once a second.
 const OWN_END: Duration = Duration::from_millis(1500);
+
+/// How often a pod is asked for that the watch does not show.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What there is of a job.
 #[derive(Debug, Clone, Default)]
@@ -62,9 +68,14 @@ async fn remove_all(cluster: &Cluster, watches: &PodWatches, leftovers: &Leftove
         if was_there {
             followed.is_made();
             let patience = MARGIN + Duration::from_secs(u64::from(grace.unwrap_or(30)));
-            let is_gone = async { while !followed.now().gone && !followed.changed().await.gone {} };
-            if timeout(patience, is_gone).await.is_err() && cluster.pod(namespace, pod).await?.is_some() {
-                return Err(Error::new(ErrorKind::TimedOut, "see the pod of the job gone").with("pod", pod));
+            match timeout(patience, until_gone(cluster, (namespace, pod), followed)).await {
+                Ok(gone) => gone?,
+                Err(_) if cluster.pod(namespace, pod).await?.is_none() => {}
+                Err(_) => {
+                    return Err(
+                        Error::new(ErrorKind::TimedOut, "see the pod of the job gone").with("pod", pod)
+                    );
+                }
             }
         }
     }
@@ -76,4 +87,75 @@ async fn remove_all(cluster: &Cluster, watches: &PodWatches, leftovers: &Leftove
         cluster.delete_secret(home, name).await?;
     }
     Ok(())
+}
+
+/// Waits until a pod that was told to end is gone.
+///
+/// A watch that has only begun may list the pods when this one is gone already, and then never tells of it: until the watch
+/// has shown the pod, it is asked for.
+pub(crate) async fn until_gone(
+    cluster: &Cluster,
+    (namespace, pod): (&str, &str),
+    followed: &mut FollowedPod,
+) -> Result<()> {
+    loop {
+        let seen = followed.now();
+        if seen.gone {
+            return Ok(());
+        }
+        if seen.pod.is_some() {
+            followed.changed().await;
+        } else if cluster.pod(namespace, pod).await?.is_none() {
+            return Ok(());
+        } else {
+            drop(timeout(LOOK, followed.changed()).await);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Method, Request, Response, StatusCode};
+    use kube::{Client, client::Body};
+    use serde_json::{Value, json};
+    use tokio::time::Instant;
+    use tower::service_fn;
+
+    use super::*;
+
+    /// An API server whose one pod is gone as soon as its deletion is asked for, and before the first list of pods.
+    async fn answer(request: Request<Body>) -> Result<Response<Body>, std::convert::Infallible> {
+        let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+        let is_list = request.uri().path().ends_with("/pods");
+        let status =
+            |code: u16| json!({ "kind": "Status", "status": "Failure", "code": code, "reason": "NotFound" });
+        let (code, body): (StatusCode, Value) = match (request.method(), is_list, is_watch) {
+            (&Method::GET, true, true) => std::future::pending().await,
+            (&Method::GET, true, false) => {
+                (StatusCode::OK, json!({ "metadata": { "resourceVersion": "1" }, "items": [] }))
+            }
+            (&Method::GET, ..) => (StatusCode::NOT_FOUND, status(404)),
+            _ => (StatusCode::OK, json!({ "metadata": { "name": "pod" } })),
+        };
+        let mut response = Response::new(Body::from(body.to_string().into_bytes()));
+        *response.status_mut() = code;
+        Ok(response)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pod_that_is_gone_before_a_new_watch_has_seen_it_is_not_waited_for() {
+        let cluster = Cluster::new(Client::new(service_fn(answer), "ns"));
+        let watches = PodWatches::new(cluster.clone(), "app=runner".into());
+        let leftovers = Leftovers {
+            namespace: "ns".into(),
+            secrets: vec!["secret".into()],
+            pod: Some("pod".into()),
+            grace: Some(1),
+            limit: Duration::from_mins(5),
+            ..Leftovers::default()
+        };
+        let start = Instant::now();
+        remove(&cluster, &watches, &leftovers).await.unwrap();
+        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    }
 }

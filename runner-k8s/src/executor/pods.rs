@@ -12,6 +12,7 @@ use crate::{
     pod::{PodNames, PodPlan, disruption_budget, pod_for},
     record::{Record, digest},
     relay::Relay,
+    removal::until_gone,
     watch::FollowedPod,
 };
 
@@ -23,16 +24,16 @@ impl Course {
         };
         let mut followed = self.shared.watches.follow(namespace, pod);
         followed.is_made();
-        let is_gone = async { while !followed.now().gone && !followed.changed().await.gone {} };
         if let Err(error) = self.cluster.delete_pod(namespace, pod, Some(1)).await {
             tracing::warn!(job = %self.job.id, error = error.chain(), "a pod could not be told to end");
         }
         if self.cluster.pod(namespace, pod).await?.is_none() {
             return Ok(());
         }
-        tokio::time::timeout(Duration::from_mins(2), is_gone)
+        let gone = until_gone(&self.cluster, (namespace, pod), &mut followed);
+        tokio::time::timeout(Duration::from_mins(2), gone)
             .await
-            .map_err(|_| Error::new(ErrorKind::TimedOut, "see the pod gone").with("pod", pod))
+            .map_err(|_| Error::new(ErrorKind::TimedOut, "see the pod gone").with("pod", pod))?
     }
 
     /// Does `make` with the plan of the pod of the current attempt.
