@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -40,33 +40,37 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 /// So often a source may ask for the whole log again.
 const RESENDS: usize = 10;
 
-/// How often a job is accepted where the source does not answer.
-const ACCEPT_TRIES: u32 = 6;
+/// How long a source waits to hear that a job it handed out was accepted: GitLab hands it to somebody else after that. Until
+/// then an answer that does not come says nothing of the job, which may be accepted already.
+pub const ACCEPTANCE: Duration = Duration::from_mins(2);
 
 /// How long before the second try to accept a job; then twice as long each time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts the job, again and again for a few seconds where the source does not answer.
+/// The longest time between two tries to accept a job.
+const LONGEST_ACCEPT_PAUSE: Duration = Duration::from_secs(5);
+
+/// Accepts the job, again and again for as long as `patience` where the source does not answer: [`ACCEPTANCE`] for a job
+/// that was just handed out.
 ///
 /// # Cancellation
 /// A dropped call leaves it open whether the job was accepted; it may be repeated.
 ///
 /// # Errors
 /// What the source refuses for good, and its last answer where it never takes the job.
-pub async fn accept(report: &dyn JobReport) -> Result<Wish> {
+pub async fn accept(report: &dyn JobReport, patience: Duration) -> Result<Wish> {
+    let start = Instant::now();
     let mut pause = ACCEPT_PAUSE;
-    for _ in 1..ACCEPT_TRIES {
+    loop {
         match report.accept().await {
-            Ok(wish) => return Ok(wish),
-            Err(error) if error.is_retryable() => {
+            Err(error) if error.is_retryable() && start.elapsed() + pause < patience => {
                 tracing::debug!(error = error.chain(), "the job is not accepted yet");
             }
-            Err(error) => return Err(error),
+            answered => return answered,
         }
         tokio::time::sleep(pause).await;
-        pause *= 2;
+        pause = (pause * 2).min(LONGEST_ACCEPT_PAUSE);
     }
-    report.accept().await
 }
 
 /// Sends a job's log to its source, with heartbeats where there is nothing to send, and at last its end.

@@ -231,7 +231,7 @@ impl Executor for KubernetesExecutor {
         context: JobContext,
     ) -> Result<Arc<dyn RunningJob>> {
         let (shared, id) = (Arc::clone(&self.shared), handle.job.clone());
-        let adopt = async move { adopt::adopt(&shared, &id, lease, context).await };
+        let adopt = async move { adopt::adopt(&shared, &id, lease, (context, adopt::ONE_TRY)).await };
         let Shared { jobs, tasks, .. } = &*self.shared;
         Ok(jobs.find_or_start(tasks, (handle.job, "take over the job"), adopt).await? as Arc<dyn RunningJob>)
     }

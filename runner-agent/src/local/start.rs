@@ -6,7 +6,7 @@ use runner_core::{
     CacheScope, Error, ErrorKind, JobContext, JobLease, JobSpec, Result,
     log::{JobLog, LogSpool, Masks},
     outcome::LogDigest,
-    report::{Reporter, accept},
+    report::{ACCEPTANCE, Reporter, accept},
 };
 use tokio::{sync::watch, task::JoinError};
 use tokio_util::sync::CancellationToken;
@@ -69,7 +69,7 @@ async fn prepare(
     let places = workspace.places(&project_path(&lease.job)).await?;
     let host = Arc::new(SupervisedHost::start(&config.supervisor)?);
     let (stop, stop_receiver) = stop_channel();
-    let wish = match accept(&*lease.report).await {
+    let wish = match accept(&*lease.report, ACCEPTANCE).await {
         Ok(wish) => wish,
         Err(error) => {
             host.close().await;

@@ -4,8 +4,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
 
-use tokio::time::Instant;
-
 use super::*;
 use crate::{FailureReason, log::MemorySpool};
 
@@ -35,6 +33,8 @@ struct Source {
     wishes: VecDeque<Wish>,
     beats: Vec<Instant>,
     completions: VecDeque<Result<Completion>>,
+    /// Nothing is accepted before.
+    away_until: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -53,7 +53,10 @@ fn away() -> Error {
 #[async_trait]
 impl JobReport for FakeReport {
     async fn accept(&self) -> Result<Wish> {
-        Ok(Wish::default())
+        match self.source().away_until {
+            Some(until) if Instant::now() < until => Err(away()),
+            _ => Ok(Wish::default()),
+        }
     }
 
     async fn append_log(&self, offset: u64, bytes: Bytes) -> Result<LogReply> {
@@ -110,6 +113,23 @@ fn bench(interval: Duration, spool: MemorySpool) -> Bench {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn a_job_is_accepted_after_an_outage_of_a_minute() {
+    let report = FakeReport::default();
+    let back = Instant::now() + 60 * SECOND;
+    report.source().away_until = Some(back);
+    accept(&report, ACCEPTANCE).await.unwrap();
+    assert!(back.elapsed() <= LONGEST_ACCEPT_PAUSE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_little_patience_asks_no_longer_than_that() {
+    let (report, start) = (FakeReport::default(), Instant::now());
+    report.source().away_until = Some(start + 60 * SECOND);
+    assert!(accept(&report, 4 * SECOND).await.is_err());
+    assert!(start.elapsed() <= 4 * SECOND);
+}
 
 impl Bench {
     async fn print(&self, text: &str) {

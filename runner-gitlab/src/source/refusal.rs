@@ -6,7 +6,7 @@ use runner_core::{
     ErrorKind, FailureReason, JobOutcome, JobReport,
     executor::LogLimits,
     log::{JobLog, LogSpool, MemorySpool, mask::Masks},
-    report::{Reporter, accept},
+    report::{ACCEPTANCE, Reporter, accept},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,7 @@ pub(super) async fn end(client: Client, unusable: Unusable) {
     let Unusable { job, error } = unusable;
     let report: Arc<dyn JobReport> = Arc::new(GitLabReport::new(client, &job));
     let message = format!("failed to {}", error.chain());
-    if let Err(error) = accept(&*report).await {
+    if let Err(error) = accept(&*report, ACCEPTANCE).await {
         tracing::debug!(job = %job.id, error = error.chain(), "a job that cannot be run was not accepted");
         return;
     }

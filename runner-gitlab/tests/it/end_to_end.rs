@@ -7,7 +7,7 @@ use runner_core::{
     JobOutcome, Runner,
     log::{LogSpool, MemorySpool},
     outcome::LogDigest,
-    report::{Reporter, accept},
+    report::{ACCEPTANCE, Reporter, accept},
     run::{RunSummary, RunnerConfig, Shutdown, ShutdownLevel},
     source::{Completion, WishAction},
 };
@@ -68,7 +68,7 @@ async fn a_job_that_is_reported_elsewhere_over_a_broken_network_loses_nothing() 
             ],
         }));
         let remote_report = remote(&lease.saved.state).unwrap().report;
-        while accept(&*remote_report).await.is_err() {}
+        accept(&*remote_report, ACCEPTANCE).await.unwrap();
         let (reporter, spool) = reporter(&lease.saved.state);
         let (log, completion) = report(&reporter, &spool, 300).await;
         gitlab.fail_randomly(None);

@@ -1,13 +1,16 @@
 //! Going on with the jobs of an earlier process.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use k8s_openapi::api::core::v1::Secret;
 use runner_core::{
     Error, ErrorKind, FailureReason, JobContext, JobHandle, JobId, JobLease, JobOutcome, JobReport, JobSpec,
     Result,
-    report::accept,
+    report::{ACCEPTANCE, accept},
     source::{LogAck, LogReply},
 };
 
@@ -24,6 +27,9 @@ use crate::{
     replicas::set_owner,
     settings::JobSettings,
 };
+
+/// How long a source is asked that does not answer, before the job is left for the next try.
+pub(super) const ONE_TRY: Duration = Duration::from_secs(4);
 
 /// The jobs that are stored in the cluster, but for those that run here.
 pub(super) async fn list(shared: &Shared) -> Result<Vec<JobHandle>> {
@@ -102,12 +108,13 @@ async fn read(shared: &Shared, stored: Stored) -> Result<Option<JobHandle>> {
     Ok(Some(handle))
 }
 
-/// Goes on with a job of an earlier process, unless another manager does.
+/// Goes on with a job of an earlier process, unless another manager does. A source that does not answer is asked for as
+/// long as `patience`.
 pub(super) async fn adopt(
     shared: &Arc<Shared>,
     id: &JobId,
     lease: JobLease,
-    context: JobContext,
+    (context, patience): (JobContext, Duration),
 ) -> Result<Arc<KubernetesJob>> {
     let listed = shared.listed.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     let stored = match listed {
@@ -117,7 +124,7 @@ pub(super) async fn adopt(
     if !is_own(shared, &stored.secret) && is_gone_on_with(shared, &stored.secret) {
         return Err(quicker());
     }
-    go_on(shared, stored, lease, context).await
+    go_on(shared, stored, lease, (context, patience)).await
 }
 
 fn quicker() -> Error {
@@ -131,19 +138,19 @@ pub(super) async fn restart(
     context: JobContext,
 ) -> Result<Arc<KubernetesJob>> {
     let stored = find(shared, &lease.job.id).await?;
-    go_on(shared, stored, lease, context).await
+    go_on(shared, stored, lease, (context, ACCEPTANCE)).await
 }
 
 async fn go_on(
     shared: &Arc<Shared>,
     stored: Stored,
     lease: JobLease,
-    context: JobContext,
+    (context, patience): (JobContext, Duration),
 ) -> Result<Arc<KubernetesJob>> {
     let (settings, unfit) = settings_of(shared, &lease.job);
     let cluster = shared.cluster_of(&settings).await?;
     let stored = claim(shared, &cluster, stored, &lease).await?;
-    let wish = match accept(&*lease.report).await {
+    let wish = match accept(&*lease.report, patience).await {
         Ok(wish) => wish,
         // It does not answer now: the job goes on without us until it does.
         Err(error) if error.is_retryable() => return Err(error),
@@ -212,7 +219,7 @@ pub(super) async fn discard(shared: &Shared, handle: JobHandle) -> Result<()> {
         pod: Some(stored.record.pod.clone()),
         grace: Some(config.cleanup_grace_period_seconds.unwrap_or(1)),
         ends_by_itself: false,
-        limit: std::time::Duration::from_mins(5),
+        limit: Duration::from_mins(5),
     };
     remove(&shared.cluster, &shared.watches, &left).await
 }

@@ -15,7 +15,7 @@ use runner_core::{
     agent::{LogStart, Order, Reports},
     log::{LogSpool, MemorySpool},
     outcome::LogDigest,
-    report::{Reporter, accept},
+    report::{ACCEPTANCE, Reporter, accept},
     source::Wish,
 };
 use tokio::sync::watch;
@@ -70,7 +70,7 @@ pub(super) async fn start(
         }
         return adopted;
     };
-    let wish = match accept(&*lease.report).await {
+    let wish = match accept(&*lease.report, ACCEPTANCE).await {
         Ok(wish) => wish,
         Err(error) => {
             let leftovers = leftovers(shared, &stored, &settings);
