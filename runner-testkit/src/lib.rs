@@ -1,4 +1,5 @@
-//! Fakes for the traits of `runner-core`, a conformance suite for each of them, and a GitLab server for tests.
+//! Fakes for the traits of `runner-core`, a conformance suite for each of them, and for tests a GitLab server and a
+//! kubelet.
 //!
 //! A suite takes a *harness*: a few lines that make the thing to test. It runs one check for each promise of the
 //! trait's documentation and returns every promise that was broken:
@@ -14,6 +15,8 @@ pub mod executor_suite;
 pub mod fake_executor;
 #[cfg(feature = "gitlab")]
 pub mod gitlab;
+#[cfg(feature = "kubelet")]
+pub mod kubelet;
 pub mod memory_artifacts;
 pub mod recording_report;
 pub mod report_suite;

@@ -32,6 +32,8 @@ pub struct Settings {
     pub has_object_store: bool,
     /// Bare repositories to serve: `group/project.git` below this folder. None serves none.
     pub repositories: Option<PathBuf>,
+    /// The id of the first job; each one after it has the next number.
+    pub first_job: u64,
     /// How many requests are remembered; the oldest are forgotten first.
     pub remembered_requests: usize,
 }
@@ -49,6 +51,7 @@ impl Default for Settings {
             artifact_limit: 100 << 20,
             has_object_store: false,
             repositories: None,
+            first_job: 1001,
             remembered_requests: 10_000,
         }
     }

@@ -23,7 +23,7 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(settings: Settings, url: &str, store_url: Option<String>) -> Self {
         Self {
-            world: Mutex::new(World::new(url, settings.remembered_requests)),
+            world: Mutex::new(World::new(url, settings.first_job, settings.remembered_requests)),
             changed: watch::Sender::new(()),
             outage: Notify::new(),
             settings,

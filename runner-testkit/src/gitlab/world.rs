@@ -41,13 +41,13 @@ pub(super) enum Refusal {
 }
 
 impl World {
-    pub(super) fn new(url: &str, remembered_requests: usize) -> Self {
+    pub(super) fn new(url: &str, first_job: u64, remembered_requests: usize) -> Self {
         Self {
             url: url.to_owned(),
             runners: BTreeMap::new(),
             registration_token: "GR1348941-registration".into(),
             jobs: BTreeMap::new(),
-            next_id: 1001,
+            next_id: first_job,
             queue: VecDeque::new(),
             queue_version: 1,
             faults: Faults::default(),
