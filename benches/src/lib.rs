@@ -1,6 +1,8 @@
 //! What the benchmarks share.
 
+pub mod cluster_program;
 pub mod floor;
 pub mod masking_corpus;
 pub mod pod_startup;
 pub mod project;
+pub mod runner_run;

@@ -4,18 +4,18 @@
 //! shell can read; what it is ahead of ours is measured for each node that was used. So nothing depends on the
 //! clocks of machines being right.
 
-mod audit;
-mod bed;
-mod clock;
+pub(crate) mod audit;
+pub(crate) mod bed;
+pub(crate) mod clock;
 mod course;
 mod figures;
-mod floor;
+pub(crate) mod floor;
 mod jobs;
 mod options;
-mod report;
-mod requests;
-mod statistics;
-mod table;
+pub(crate) mod report;
+pub(crate) mod requests;
+pub(crate) mod statistics;
+pub(crate) mod table;
 mod usage;
 
 pub use bed::{Access, Bed, access};

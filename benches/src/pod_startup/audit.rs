@@ -14,7 +14,7 @@ use super::requests::Counts;
 
 /// The audit log from some moment on.
 #[derive(Debug)]
-pub(super) struct AuditLog {
+pub(crate) struct AuditLog {
     path: PathBuf,
     from: u64,
 }
@@ -43,14 +43,14 @@ struct Object {
 
 impl AuditLog {
     /// The log from now on. `None` where none can be read.
-    pub(super) fn from_now() -> Option<Self> {
+    pub(crate) fn from_now() -> Option<Self> {
         let path = std::env::var_os("RUNNER_AUDIT_LOG").map(PathBuf::from).or_else(of_dev_cluster)?;
         let from = File::open(&path).ok()?.metadata().ok()?.len();
         Some(Self { path, from })
     }
 
     /// What `user` has asked for. `None` where nothing is known of that user: it is the log of another cluster.
-    pub(super) fn requests_of(&self, user: &str) -> Option<Counts> {
+    pub(crate) fn requests_of(&self, user: &str) -> Option<Counts> {
         let mut file = File::open(&self.path).ok()?;
         file.seek(SeekFrom::Start(self.from)).ok()?;
         let (mut counts, mut known) = (Counts::new(), HashSet::new());

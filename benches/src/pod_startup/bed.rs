@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use k8s_openapi::{
     api::{
         authentication::v1::{TokenRequest, TokenRequestSpec},
@@ -18,6 +19,7 @@ use kube::{
     config::AuthInfo,
     runtime::wait::await_condition,
 };
+use serde_json::json;
 use tokio::time::timeout;
 
 use super::requests::Requests;
@@ -81,15 +83,17 @@ impl Access {
 #[derive(Clone)]
 pub struct Bed {
     /// May do everything.
-    pub(super) admin: Client,
+    pub(crate) admin: Client,
     /// May do what the role says; what it sends is counted.
-    pub(super) client: Client,
+    pub(crate) client: Client,
     /// What [`client`](Self::client) sends.
-    pub(super) requests: Requests,
+    pub(crate) requests: Requests,
     /// The namespace.
-    pub(super) namespace: String,
+    pub(crate) namespace: String,
     /// Whose token [`client`](Self::client) has.
-    pub(super) user: String,
+    pub(crate) user: String,
+    /// A kubeconfig with that token, for programs.
+    pub(crate) kubeconfig: String,
 }
 
 impl std::fmt::Debug for Bed {
@@ -115,16 +119,17 @@ impl Bed {
             .with_context(|| format!("the namespace {name} cannot be made"))?;
         let account = give_role(&admin, name).await.context("the shipped role cannot be given")?;
         let mut config = access.config.clone();
-        config.auth_info =
-            AuthInfo { token: Some(token(&admin, name, &account).await?.into()), ..AuthInfo::default() };
+        let token = token(&admin, name, &account).await?;
+        let kubeconfig = kubeconfig(&config, &token)?;
+        config.auth_info = AuthInfo { token: Some(token.into()), ..AuthInfo::default() };
         let requests = Requests::default();
         let client = ClientBuilder::try_from(config)?.with_layer(&requests.layer()).build();
         let user = format!("system:serviceaccount:{name}:{account}");
-        Ok(Self { admin, client, requests, namespace: name.to_owned(), user })
+        Ok(Self { admin, client, requests, namespace: name.to_owned(), user, kubeconfig })
     }
 
     /// The pods, as the administrator.
-    pub(super) fn pods(&self) -> Api<Pod> {
+    pub(crate) fn pods(&self) -> Api<Pod> {
         Api::namespaced(self.admin.clone(), &self.namespace)
     }
 }
@@ -170,4 +175,26 @@ async fn token(admin: &Client, namespace: &str, account: &str) -> Result<String>
     let accounts: Api<ServiceAccount> = Api::namespaced(admin.clone(), namespace);
     let answer = accounts.create_token_request(account, &PostParams::default(), &request).await?;
     Ok(answer.status.context("no token")?.token)
+}
+
+/// How a program reaches the same cluster with a token. JSON is YAML as well.
+fn kubeconfig(config: &Config, token: &str) -> Result<String> {
+    let mut cluster = json!({ "server": config.cluster_url.to_string() });
+    if let Some(roots) = &config.root_cert {
+        let pem = roots.iter().map(|root| {
+            format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", BASE64.encode(root))
+        });
+        cluster["certificate-authority-data"] = json!(BASE64.encode(pem.collect::<String>()));
+    }
+    if config.accept_invalid_certs {
+        cluster["insecure-skip-tls-verify"] = json!(true);
+    }
+    Ok(serde_json::to_string(&json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "bench",
+        "contexts": [{ "name": "bench", "context": { "cluster": "bench", "user": "bench" } }],
+        "clusters": [{ "name": "bench", "cluster": cluster }],
+        "users": [{ "name": "bench", "user": { "token": token } }],
+    }))?)
 }

@@ -15,7 +15,7 @@ use tokio::time::{Duration, Instant, timeout};
 use super::{bed::Bed, floor};
 
 /// Reads the clock of the node into the variable `up`, without a program: the first command of everything measured.
-pub(super) const READ: &str = "read up idle </proc/uptime";
+pub(crate) const READ: &str = "read up idle </proc/uptime";
 
 /// What `/proc/uptime` is exact to is 10 ms, and it is cut: on average it is half of that too early.
 const HALF_A_STEP: f64 = 5.0;
@@ -26,19 +26,25 @@ const LINES: usize = 150;
 /// How long a clock's pod may take.
 const PATIENCE: Duration = Duration::from_mins(2);
 
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
 /// Milliseconds of the clock of this process.
-pub(super) fn now() -> f64 {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+pub(crate) fn now() -> f64 {
     START.elapsed().as_secs_f64() * 1000.0
+}
+
+/// The milliseconds at which that was.
+pub(crate) fn at(moment: Instant) -> f64 {
+    moment.duration_since(*START).as_secs_f64() * 1000.0
 }
 
 /// A time as a pod read it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct NodeTime {
+pub(crate) struct NodeTime {
     /// The node whose clock it is.
-    pub(super) node: String,
+    pub(crate) node: String,
     /// Milliseconds since it was started.
-    pub(super) uptime: f64,
+    pub(crate) uptime: f64,
 }
 
 impl NodeTime {
@@ -46,7 +52,7 @@ impl NodeTime {
     ///
     /// # Errors
     /// Where it is none.
-    pub(super) fn read(node: &str, text: &str) -> Result<Self> {
+    pub(crate) fn read(node: &str, text: &str) -> Result<Self> {
         let seconds: f64 =
             text.trim().parse().with_context(|| format!("{text:?} is no content of /proc/uptime"))?;
         Ok(Self { node: node.to_owned(), uptime: seconds * 1000.0 + HALF_A_STEP })
@@ -55,14 +61,14 @@ impl NodeTime {
 
 /// How the clocks of nodes differ from ours.
 #[derive(Debug, Default)]
-pub(super) struct Clocks(BTreeMap<String, f64>);
+pub(crate) struct Clocks(BTreeMap<String, f64>);
 
 impl Clocks {
     /// Looks at the clocks of all nodes that `times` were read on.
     ///
     /// A pod prints its time again and again; the line that arrived soonest tells the difference, but for the few
     /// milliseconds of its way, by which everything in pods seems later. That is the same for jobs and for bare pods.
-    pub(super) async fn measure(
+    pub(crate) async fn measure(
         bed: &Bed,
         image: &str,
         times: impl Iterator<Item = &NodeTime>,
@@ -80,7 +86,7 @@ impl Clocks {
     }
 
     /// When that was by our clock.
-    pub(super) fn ours(&self, time: &NodeTime) -> Result<f64> {
+    pub(crate) fn ours(&self, time: &NodeTime) -> Result<f64> {
         let difference = self.0.get(&time.node).context("a node whose clock was not looked at")?;
         Ok(time.uptime + difference)
     }

@@ -28,7 +28,7 @@ const SET: &str = "bench-set";
 
 /// What kind of pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// One container and nothing else.
     OneContainer,
     /// A helper and a build container, with a volume in memory that both have.
@@ -37,19 +37,19 @@ pub(super) enum Kind {
 
 /// When things happened to a pod.
 #[derive(Debug, Clone)]
-pub(super) struct BarePod {
+pub(crate) struct BarePod {
     /// Its creation was sent.
-    pub(super) created: f64,
+    pub(crate) created: f64,
     /// The first command of its last container ran.
-    pub(super) began: NodeTime,
+    pub(crate) began: NodeTime,
     /// All its containers were seen to have ended.
-    pub(super) ended: f64,
+    pub(crate) ended: f64,
     /// How long from its deletion until it was gone.
-    pub(super) removal: f64,
+    pub(crate) removal: f64,
 }
 
 /// Makes `count` pods at once, and waits until all were seen to have ended; then removes them.
-pub(super) async fn run(bed: &Bed, kind: Kind, image: &str, count: usize) -> Result<Vec<BarePod>> {
+pub(crate) async fn run(bed: &Bed, kind: Kind, image: &str, count: usize) -> Result<Vec<BarePod>> {
     let pods: Api<Pod> = bed.pods();
     let set = format!("floor-{}", now().to_bits());
     let config = watcher::Config::default().labels(&format!("{SET}={set}"));
@@ -151,12 +151,12 @@ fn began(pod: &Pod) -> Option<NodeTime> {
 }
 
 /// The phase of a pod.
-pub(super) fn phase(pod: Option<&Pod>) -> Option<&str> {
+pub(crate) fn phase(pod: Option<&Pod>) -> Option<&str> {
     pod?.status.as_ref()?.phase.as_deref()
 }
 
 /// Removes a pod that has ended.
-pub(super) async fn remove(pods: &Api<Pod>, name: &str) -> Result<()> {
+pub(crate) async fn remove(pods: &Api<Pod>, name: &str) -> Result<()> {
     pods.delete(name, &DeleteParams { grace_period_seconds: Some(1), ..DeleteParams::default() }).await?;
     Ok(())
 }
@@ -185,7 +185,7 @@ fn pod(kind: Kind, image: &str, set: &str, number: usize) -> Pod {
 }
 
 /// A container that runs `script`.
-pub(super) fn container(name: &str, image: &str, script: &str) -> Container {
+pub(crate) fn container(name: &str, image: &str, script: &str) -> Container {
     Container {
         name: name.into(),
         image: Some(image.into()),
@@ -195,7 +195,7 @@ pub(super) fn container(name: &str, image: &str, script: &str) -> Container {
 }
 
 /// A pod of these containers, with nothing else in it.
-pub(super) fn bare(set: &str, name: &str, containers: Vec<Container>) -> Pod {
+pub(crate) fn bare(set: &str, name: &str, containers: Vec<Container>) -> Pod {
     Pod {
         metadata: ObjectMeta {
             name: Some(name.into()),

@@ -16,35 +16,35 @@ use runner_core::{
 use super::clock::now;
 
 /// With this the first line of a script begins.
-pub(super) const MARK: &str = "bench-began";
+pub(crate) const MARK: &str = "bench-began";
 
 /// What came of a job, and when.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Told {
+pub(crate) struct Told {
     /// The log so far.
-    pub(super) log: String,
+    pub(crate) log: String,
     /// The rest of the script's first line.
-    pub(super) first_line: Option<String>,
+    pub(crate) first_line: Option<String>,
     /// When that was here.
-    pub(super) first_line_seen: f64,
+    pub(crate) first_line_seen: f64,
     /// How the job ended.
-    pub(super) outcome: Option<JobOutcome>,
+    pub(crate) outcome: Option<JobOutcome>,
     /// When that was here, and was acknowledged.
-    pub(super) finished: f64,
+    pub(crate) finished: f64,
 }
 
 /// A [`JobReport`] that keeps what it is told.
 #[derive(Debug, Default)]
-pub(super) struct TimedReport(Mutex<Told>);
+pub(crate) struct TimedReport(Mutex<Told>);
 
 impl TimedReport {
     /// A report of a job that is not begun.
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::default()
     }
 
     /// What came so far.
-    pub(super) fn told(&self) -> Told {
+    pub(crate) fn told(&self) -> Told {
         self.lock().clone()
     }
 

@@ -16,11 +16,11 @@ pub type Counts = BTreeMap<String, usize>;
 
 /// Keeps what a client sends.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Requests(Arc<Mutex<Vec<(f64, String)>>>);
+pub(crate) struct Requests(Arc<Mutex<Vec<(f64, String)>>>);
 
 impl Requests {
     /// Put around a client, it keeps what that sends.
-    pub(super) fn layer(
+    pub(crate) fn layer(
         &self,
     ) -> MapRequestLayer<impl Fn(Request<Body>) -> Request<Body> + Clone + Send + Sync + 'static> {
         let requests = self.clone();
@@ -31,7 +31,7 @@ impl Requests {
     }
 
     /// What was sent between two moments.
-    pub(super) fn between(&self, from: f64, to: f64) -> Counts {
+    pub(crate) fn between(&self, from: f64, to: f64) -> Counts {
         let mut counts = Counts::new();
         for (_, kind) in self.lock().iter().filter(|(at, _)| (from..to).contains(at)) {
             *counts.entry(kind.clone()).or_default() += 1;
@@ -65,7 +65,7 @@ fn kind(method: &Method, uri: &Uri) -> String {
 }
 
 /// Whether a request serves all jobs and none of them.
-pub(super) fn is_shared(kind: &str) -> bool {
+pub(crate) fn is_shared(kind: &str) -> bool {
     kind.starts_with("watch ") || kind.starts_with("list ")
 }
 

@@ -29,13 +29,13 @@ impl Spread {
     }
 
     /// For programs.
-    pub(super) fn to_json(self) -> Value {
+    pub(crate) fn to_json(self) -> Value {
         json!({ "median": rounded(self.median), "p95": rounded(self.p95), "min": rounded(self.least) })
     }
 }
 
 /// With one decimal.
-pub(super) fn rounded(value: f64) -> f64 {
+pub(crate) fn rounded(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 

@@ -86,11 +86,11 @@ fn requests(to: &mut String, requests: &RequestFigures) -> std::fmt::Result {
     quiet.iter().try_for_each(|(kind, count)| writeln!(to, "  {count:5} {kind}"))
 }
 
-fn row(to: &mut String, what: &str, spread: &Spread) -> std::fmt::Result {
+pub(crate) fn row(to: &mut String, what: &str, spread: &Spread) -> std::fmt::Result {
     let Spread { median, p95, least } = spread;
     writeln!(to, "  {what:51} {median:8.0} {p95:8.0} {least:8.0}")
 }
 
-fn goal(to: &mut String, what: &str, goal: &str, is_reached: bool) -> std::fmt::Result {
+pub(crate) fn goal(to: &mut String, what: &str, goal: &str, is_reached: bool) -> std::fmt::Result {
     writeln!(to, "{what}, goal {goal}: {}", if is_reached { "reached" } else { "MISSED" })
 }
