@@ -39,6 +39,14 @@ impl Server {
     /// Where there is no address that pods reach, or git is missing.
     pub async fn start_with(bed: &Bed, settings: Settings) -> Result<Self> {
         let repository = Repository::new(&[("README", b"a readme from git\n")]).await?;
+        Self::of_repository(bed, repository, settings).await
+    }
+
+    /// Starts one that serves this repository.
+    ///
+    /// # Errors
+    /// Where there is no address that pods reach.
+    pub async fn of_repository(bed: &Bed, repository: Repository, settings: Settings) -> Result<Self> {
         let address: IpAddr = host(&bed.admin).await?.parse().context("the address of this machine")?;
         let settings = Settings {
             address: (address, 0).into(),

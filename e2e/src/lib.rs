@@ -4,6 +4,7 @@ pub mod counted;
 pub mod git;
 pub mod gitlab;
 pub mod name_server;
+pub mod pipeline;
 pub mod program;
 pub mod registry;
 

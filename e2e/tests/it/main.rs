@@ -10,6 +10,7 @@ mod gitlab_kills;
 mod jobs;
 mod kill_points;
 mod kills;
+mod pipelines;
 mod pods;
 mod replicas;
 mod run;
