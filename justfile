@@ -47,7 +47,7 @@ pipelines:
     cargo build --release --locked --bin runner
     .ci/pipelines "${CARGO_TARGET_DIR:-target}/release/runner"
 
-# Runs every benchmark, for a short time. One of them needs a cluster.
+# Runs every benchmark, for a short time. Two of them need a cluster.
 bench:
     KUBECONFIG="${KUBECONFIG:-$(dev/cluster kubeconfig)}" cargo bench --locked -p benches --bench '*' -- --quick
 
@@ -97,20 +97,21 @@ e2e *ARGUMENTS:
     cd e2e
     cargo test --locked -- {{ARGUMENTS}}
 
-# Kills the runner again and again over running jobs on the cluster, for three minutes: half of them with a ledger as the
-# source of jobs, and half with a GitLab server on a bad way.
+# Kills the runner again and again over running jobs on the cluster, for three minutes: one with a ledger as the source of
+# jobs, one with a GitLab server on a bad way, and one with that and many short runs in simulated pods.
 soak-slice:
     #!/usr/bin/env bash
     set -euo pipefail
-    export KUBECONFIG="${KUBECONFIG:-$(dev/cluster kubeconfig)}" SOAK_SECONDS=90
+    export KUBECONFIG="${KUBECONFIG:-$(dev/cluster kubeconfig)}" SOAK_SECONDS=60
     cd e2e
     cargo test --locked --test it -- kills:: --nocapture --test-threads=1
 
-# The same with 200 kills for each of the two, of the seed SOAK_SEED or of a new one.
+# The same with 200 kills for each of the first two and 1,000 runs in simulated pods, from the seed SOAK_SEED on or from a
+# new one.
 soak:
     #!/usr/bin/env bash
     set -euo pipefail
-    export KUBECONFIG="${KUBECONFIG:-$(dev/cluster kubeconfig)}" SOAK_KILLS="${SOAK_KILLS:-200}"
+    export KUBECONFIG="${KUBECONFIG:-$(dev/cluster kubeconfig)}" SOAK_KILLS="${SOAK_KILLS:-200}" SOAK_RUNS="${SOAK_RUNS:-1000}"
     cd e2e
     cargo test --locked --test it -- kills:: --nocapture --test-threads=1
 

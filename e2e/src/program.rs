@@ -37,6 +37,20 @@ pub fn runner() -> Result<PathBuf> {
     binaries.next_back().context("no binary was built")
 }
 
+/// An agent that runs anywhere: that of `RUNNER_AGENT`, else the one of the helper image, which is built where it is not.
+///
+/// # Errors
+/// Where it cannot be built.
+pub fn agent() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("RUNNER_AGENT") {
+        return Ok(path.into());
+    }
+    let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dev/images");
+    let output = std::process::Command::new(images).arg("agent").stderr(Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "the agent cannot be built");
+    Ok(String::from_utf8(output.stdout)?.trim().into())
+}
+
 /// A manager with a config of its own.
 pub struct Manager {
     folder: TempDir,

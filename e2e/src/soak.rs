@@ -22,7 +22,7 @@ mod random;
 mod summary;
 mod victim;
 
-pub use gitlab::GitLabSoak;
+pub use gitlab::{GitLabSoak, SimulatedSoak};
 pub use kinds::{Kind, SoakJob};
 pub use marks::{Marks, address as host};
 pub use random::Random;
@@ -36,6 +36,9 @@ use crate::{
 
 /// How long the last of the runners may take to end what is left.
 const DRAIN: Duration = Duration::from_mins(4);
+
+/// The label with the name of the manager that a job is with.
+const MANAGER: &str = "runner.dev/manager";
 
 /// How long a kill is waited for that waits for something.
 const LONGEST_LIFE: Duration = Duration::from_secs(6);
@@ -201,15 +204,35 @@ async fn delete_pod_of(bed: &Bed, deletions: &Deletions, (job, id): (&str, &str)
 /// # Errors
 /// Where the cluster does not answer.
 pub async fn left_of(bed: &Bed, name: &str) -> Result<Vec<String>> {
+    let is_ours = |secret: &Secret| secret.labels().get(MANAGER).is_some_and(|manager| manager == name);
+    what_is_left(bed, |secrets, owner| {
+        // A pod does not say whose it is; the Secret that owns it does, and one without is nobody else's.
+        secrets.iter().find(|secret| secret.name_any() == owner).is_none_or(is_ours)
+    })
+    .await
+}
+
+/// What is left of those jobs, by their numbers at the source.
+async fn left_of_jobs(bed: &Bed, ids: &[u64]) -> Result<Vec<String>> {
+    let prefixes: Vec<String> = ids.iter().map(|id| format!("runner-job-{id}-")).collect();
+    what_is_left(bed, |_, owner| prefixes.iter().any(|prefix| owner.starts_with(prefix))).await
+}
+
+/// The pods and Secrets of jobs whose first Secret `is_ours`, once the cluster has had a minute to remove them.
+async fn what_is_left(bed: &Bed, is_ours: impl Fn(&[Secret], &str) -> bool) -> Result<Vec<String>> {
     let pods: Api<Pod> = Api::namespaced(bed.admin.clone(), &bed.namespace);
     let secrets: Api<Secret> = Api::namespaced(bed.admin.clone(), &bed.namespace);
-    let ours = ListParams::default().labels(&format!("runner.dev/manager={name}"));
+    let of_jobs = ListParams::default().labels("app.kubernetes.io/managed-by=runner");
     let end = Instant::now() + Duration::from_mins(1);
     loop {
-        let pods = pods.list(&ours).await?.items.into_iter().map(|pod| format!("pod {}", pod.name_any()));
-        let secrets = secrets.list(&ours).await?.items;
-        let secrets = secrets.into_iter().map(|secret| format!("secret {}", secret.name_any()));
-        let left: Vec<String> = pods.chain(secrets).collect();
+        let pods = pods.list(&of_jobs).await?.items;
+        let secrets = secrets.list(&of_jobs).await?.items;
+        let owner = |pod: &Pod| pod.owner_references().first().map(|owner| owner.name.clone());
+        let pods = pods.iter().filter(|pod| owner(pod).is_none_or(|owner| is_ours(&secrets, &owner)));
+        let pods = pods.map(|pod| format!("pod {}", pod.name_any()));
+        let ours = secrets.iter().filter(|secret| is_ours(&secrets, &secret.name_any()));
+        let ours = ours.map(|secret| format!("secret {}", secret.name_any()));
+        let left: Vec<String> = pods.chain(ours).collect();
         if left.is_empty() || Instant::now() > end {
             return Ok(left);
         }

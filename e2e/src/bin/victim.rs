@@ -3,7 +3,7 @@
 //! `victim SOURCE NAMESPACE NAME HOLDER CONCURRENT [before|after REQUEST]`: with the last two it kills itself right before
 //! it sends its n-th request to the API server, or when the answer is there. The source is a socket, or the address of a
 //! GitLab server, with the runner's token in `E2E_RUNNER_TOKEN`; with `E2E_RELAYS=1` this process reports the jobs of that
-//! one, and their agents do not.
+//! one, and their agents do not. With `E2E_NODE` its pods are on the simulated node of that name.
 
 use std::{
     num::NonZeroUsize,
@@ -26,6 +26,7 @@ use runner_core::{
 };
 use runner_gitlab::{Connection, GitLabSource, RunnerInfo, SourceSettings};
 use runner_k8s::{KubernetesExecutor, KubernetesSettings};
+use runner_testkit::kubelet::TAINT;
 use tower::{Layer, Service};
 
 /// When this process dies.
@@ -69,6 +70,10 @@ async fn run() -> Result<()> {
     settings.config.namespace.clone_from(namespace);
     settings.config.image = e2e::BUSYBOX.into();
     settings.config.node_selector_overwrite_allowed = ".".into();
+    if let Ok(node) = std::env::var("E2E_NODE") {
+        settings.config.node_selector.insert(TAINT.into(), node.clone());
+        settings.config.node_tolerations.insert(format!("{TAINT}={node}"), "NoSchedule".into());
+    }
     settings.relays = std::env::var("E2E_RELAYS").is_ok_and(|relays| relays == "1");
     let executor = KubernetesExecutor::new(client, settings);
     let source = source_of(origin, holder)?;

@@ -25,9 +25,12 @@ use crate::{Bed, gitlab::Server};
 mod disturb;
 mod judge;
 mod payload;
+mod silence;
+mod simulated;
 
 use disturb::Places;
 use payload::Wait;
+pub use simulated::SimulatedSoak;
 
 /// How long the last of the managers may take to end what is left.
 const DRAIN: Duration = Duration::from_mins(6);
@@ -55,6 +58,8 @@ struct Queued {
     /// Its number at the server.
     id: u64,
     wait: Option<Wait>,
+    /// When the server loses a byte of its log, after it was accepted.
+    damage_after: Option<Duration>,
 }
 
 /// What all parts of one run share.
@@ -62,11 +67,20 @@ struct Stage {
     bed: Bed,
     server: Server,
     marks: Marks,
-    places: Places,
+    /// Where pods wait; none where their kubelet lets them wait.
+    places: Option<Places>,
     queued: Mutex<Vec<Queued>>,
     deletions: Deletions,
-    /// When each manager began, and whether it reports the jobs that it takes.
-    lives: Mutex<Vec<(Time, bool)>>,
+    lives: Mutex<Vec<Life>>,
+}
+
+/// The life of a manager.
+#[derive(Debug, Clone, Copy)]
+struct Life {
+    begin: Time,
+    end: Option<Time>,
+    /// Whether it reports the jobs that it takes.
+    relays: bool,
 }
 
 impl GitLabSoak {
@@ -98,7 +112,9 @@ impl GitLabSoak {
         drop(last);
         summary.note_end(drained, &left?);
         judge::judge(&stage, &mut summary);
-        stage.places.remove(&stage.bed).await?;
+        if let Some(places) = &stage.places {
+            places.remove(&stage.bed).await?;
+        }
         if !summary.is_clean() {
             println!("the managers wrote {}", folder.keep().display());
         }
@@ -112,7 +128,7 @@ impl GitLabSoak {
         let end = Instant::now() + self.time;
         let mut summary = Summary::default();
         while summary.kills < self.kills && Instant::now() < end {
-            if let Fate::Ended(status) = self.one_life(&mut random, stage, launcher).await? {
+            if let Fate::Ended(status) = stage.one_life(&mut random, launcher).await? {
                 summary.other += 1;
                 summary.faults.push(format!("a manager ended by itself: {status}"));
             }
@@ -127,39 +143,6 @@ impl GitLabSoak {
         }
         Ok(summary)
     }
-
-    /// One manager, from its start to its violent end.
-    async fn one_life(&self, random: &mut Random, stage: &Stage, launcher: &Launcher) -> Result<Fate> {
-        let gitlab = &stage.server.gitlab;
-        if random.below(8) == 0 {
-            gitlab.outage(Duration::from_millis(random.below(1500)));
-        }
-        let relays = random.below(2) == 0;
-        let longest = Duration::from_millis(random.pick(&[1500, 3000, 8000]));
-        let longest = Duration::from_millis(random.below(8000)).min(longest);
-        let (death, trap, life) = match random.below(10) {
-            0..6 => (None, None, longest),
-            6..8 => (Some(Death::at(1 + random.below(25), random.below(2) == 0)), None, LONGEST_LIFE),
-            _ => (
-                None,
-                Some(random.pick(&[Endpoint::Request, Endpoint::Update, Endpoint::Trace])),
-                LONGEST_LIFE,
-            ),
-        };
-        let victim = stage.launch(launcher, death, relays)?;
-        let killer = victim.killer();
-        let trapped = async {
-            if let Some(endpoint) = trap {
-                gitlab.wait_for_requests(endpoint, gitlab.count(endpoint) + 1).await;
-                killer.kill();
-            }
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            fate = victim.live(life) => fate,
-            () = trapped => Ok(Fate::Killed),
-        }
-    }
 }
 
 impl Stage {
@@ -172,6 +155,12 @@ impl Stage {
             ..Settings::default()
         };
         let server = Server::start_with(&bed, settings).await?;
+        let places = Some(Places::new(&bed).await?);
+        Self::with(bed, server, places, seed).await
+    }
+
+    /// One whose server disturbs the way to it as the seed says.
+    async fn with(bed: Bed, server: Server, places: Option<Places>, seed: u64) -> Result<Self> {
         server.gitlab.fail_randomly(Some(Chaos {
             seed,
             per_mille: 150,
@@ -189,14 +178,52 @@ impl Stage {
             ],
         }));
         let marks = Marks::new(&marks::address(&bed.admin).await?).await?;
-        let places = Places::new(&bed).await?;
         let (queued, deletions, lives) = (Mutex::default(), Deletions::default(), Mutex::default());
         Ok(Self { bed, server, marks, places, queued, deletions, lives })
     }
 
+    /// Starts a manager.
     fn launch(&self, launcher: &Launcher, death: Option<Death>, relays: bool) -> Result<super::Victim> {
-        self.lives.lock().unwrap_or_else(PoisonError::into_inner).push((Time::now(), relays));
+        let life = Life { begin: Time::now(), end: None, relays };
+        self.lives.lock().unwrap_or_else(PoisonError::into_inner).push(life);
         launcher.launch_as(death, relays)
+    }
+
+    /// One manager, from its start to its violent end.
+    async fn one_life(&self, random: &mut Random, launcher: &Launcher) -> Result<Fate> {
+        let gitlab = &self.server.gitlab;
+        if random.below(8) == 0 {
+            gitlab.outage(Duration::from_millis(random.below(1500)));
+        }
+        let relays = random.below(2) == 0;
+        let longest = Duration::from_millis(random.pick(&[1500, 3000, 8000]));
+        let longest = Duration::from_millis(random.below(8000)).min(longest);
+        let (death, trap, life) = match random.below(10) {
+            0..6 => (None, None, longest),
+            6..8 => (Some(Death::at(1 + random.below(25), random.below(2) == 0)), None, LONGEST_LIFE),
+            _ => (
+                None,
+                Some(random.pick(&[Endpoint::Request, Endpoint::Update, Endpoint::Trace])),
+                LONGEST_LIFE,
+            ),
+        };
+        let victim = self.launch(launcher, death, relays)?;
+        let killer = victim.killer();
+        let trapped = async {
+            if let Some(endpoint) = trap {
+                gitlab.wait_for_requests(endpoint, gitlab.count(endpoint) + 1).await;
+                killer.kill();
+            }
+            std::future::pending::<()>().await;
+        };
+        let fate = tokio::select! {
+            fate = victim.live(life) => fate,
+            () = trapped => Ok(Fate::Killed),
+        };
+        if let Some(life) = self.lives.lock().unwrap_or_else(PoisonError::into_inner).last_mut() {
+            life.end = Some(Time::now());
+        }
+        fate
     }
 }
 
@@ -216,7 +243,7 @@ async fn feed(stage: Arc<Stage>, seed: u64, most: usize, stop: CancellationToken
         let defers = random.pick(&[0, 0, 0, 0, 1, 2]);
         let id = stage.server.gitlab.queue(stage.payload(&job, wait));
         stage.server.gitlab.defer_updates(id, defers);
-        let queued = Queued { job, id, wait };
+        let queued = Queued { job, id, wait, damage_after: None };
         stage.queued.lock().unwrap_or_else(PoisonError::into_inner).push(queued.clone());
         let stage = Arc::clone(&stage);
         jobs.spawn(async move {

@@ -103,6 +103,20 @@ impl SoakJob {
         }
     }
 
+    /// The job of that number, of a kind that needs no network of its own; one in twelve is silent for longer than a
+    /// source may hear nothing of it.
+    pub fn of_simulated(random: &mut Random, number: u64, address: &str) -> Self {
+        if random.below(12) == 0 {
+            return Self { pause: 18_000, ..Self::of_kind(random, number, Kind::Silent, address) };
+        }
+        match Self::of_gitlab(random, number, address) {
+            job if job.kind == Kind::Serviced || job.pause >= LONG => {
+                Self::of_kind(random, number, Kind::Talking, address)
+            }
+            job => job,
+        }
+    }
+
     /// A job of that kind.
     pub fn of_kind(random: &mut Random, number: u64, kind: Kind, address: &str) -> Self {
         let cancel_after =

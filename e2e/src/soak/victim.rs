@@ -68,6 +68,7 @@ pub struct Launcher {
     concurrent: usize,
     token: String,
     output: PathBuf,
+    node: Option<String>,
     next: AtomicU64,
 }
 
@@ -91,6 +92,7 @@ impl Launcher {
             concurrent,
             token: token(bed).await?,
             output: folder.join("runners.log"),
+            node: None,
             next: AtomicU64::new(1),
         })
     }
@@ -99,6 +101,12 @@ impl Launcher {
     #[must_use]
     pub fn named(self, name: impl Into<String>) -> Self {
         Self { name: name.into(), ..self }
+    }
+
+    /// Puts the pods on a simulated node.
+    #[must_use]
+    pub fn on_node(self, name: &str) -> Self {
+        Self { node: Some(name.to_owned()), ..self }
     }
 
     /// What the runners have written.
@@ -129,6 +137,7 @@ impl Launcher {
             Origin::GitLab { url, token } => command.arg(url).env("E2E_RUNNER_TOKEN", token),
         };
         command.env("E2E_RELAYS", if relays { "1" } else { "0" });
+        command.envs(self.node.iter().map(|node| ("E2E_NODE", node)));
         command.args([&self.namespace, &self.name]);
         command.args([holder.to_string(), self.concurrent.to_string()]);
         if let Some(Death { request, before }) = death {

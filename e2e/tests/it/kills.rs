@@ -57,11 +57,13 @@ pub(crate) fn plan(short: Duration) -> Result<Vec<Length>> {
     Ok(vec![soak(seed.unwrap_or(SEEDS[0]), 6, short)])
 }
 
-fn given<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(name: &str) -> Result<Option<T>> {
+pub(crate) fn given<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(
+    name: &str,
+) -> Result<Option<T>> {
     let text = std::env::var(name).ok();
     text.map(|text| text.parse().with_context(|| format!("{name} is no number"))).transpose()
 }
 
-fn fresh_seed() -> u64 {
+pub(crate) fn fresh_seed() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }

@@ -14,5 +14,7 @@ mod pipelines;
 mod pods;
 mod replicas;
 mod run;
+mod simulated_kills;
+mod simulated_pods;
 mod suite;
 mod waits;

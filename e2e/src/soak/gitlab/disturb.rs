@@ -89,17 +89,24 @@ impl Stage {
         };
         let planned = async {
             gitlab.wait_for(id, |job| !matches!(job.state, JobState::Queued | JobState::Assigned)).await;
-            tokio::join!(self.free(queued), self.harm(queued));
+            tokio::join!(self.free(queued), self.harm(queued), self.damage(queued));
         };
         tokio::join!(over, planned);
     }
 
     async fn free(&self, Queued { job, wait, .. }: &Queued) {
-        let Some(Wait::Node(after)) = *wait else { return };
+        let (Some(Wait::Node(after)), Some(places)) = (*wait, &self.places) else { return };
         sleep(after).await;
-        while let Err(error) = self.places.give(&self.bed, &job.id).await {
+        while let Err(error) = places.give(&self.bed, &job.id).await {
             println!("soak: cannot label the node for {}: {error:#}", job.id);
             sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    async fn damage(&self, Queued { id, damage_after, .. }: &Queued) {
+        if let Some(after) = *damage_after {
+            sleep(after).await;
+            self.server.gitlab.damage_trace(*id);
         }
     }
 

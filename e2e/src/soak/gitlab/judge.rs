@@ -9,7 +9,7 @@ use runner_core::{FailureReason, JobOutcome};
 use runner_testkit::gitlab::{Endpoint, JobRecord, JobState, Request};
 use tokio::time::Instant as Time;
 
-use super::{Queued, Stage};
+use super::{Queued, Stage, silence};
 use crate::{
     soak::{Kind, Summary, kinds::ALIVE},
     source::{Account, State},
@@ -18,6 +18,10 @@ use crate::{
 /// An agent that reports by itself is heard of at least so often while its script runs, whoever is dead: every three
 /// seconds, and some more where the server is ill.
 const LONGEST_SILENCE: Duration = Duration::from_secs(15);
+
+/// A job is heard of at least so often while anybody is there to speak of it. Where its server has not said how often it
+/// wants to hear, that is every half a minute.
+const LONGEST_WAIT: Duration = Duration::from_secs(45);
 
 /// A script that leaves its next mark so much later than it should could not do so: its pod reached nobody.
 const CUT_OFF: Duration = Duration::from_secs(4);
@@ -37,11 +41,14 @@ pub(super) fn judge(stage: &Stage, summary: &mut Summary) {
         judging.rest(summary);
         let agent_reports = judging.agent_reports();
         direct += usize::from(agent_reports);
-        if agent_reports && deleted.is_none() {
-            let silence = judging.silence();
-            longest = longest.max(silence);
-            if silence > LONGEST_SILENCE {
-                judging.fault(summary, &format!("silent for {silence:?}"));
+        if deleted.is_none() {
+            let (alone, all) = judging.silence();
+            longest = longest.max(all);
+            if alone > LONGEST_SILENCE || all > LONGEST_WAIT {
+                judging.fault(
+                    summary,
+                    &format!("silent for {alone:?} while its agent ran, for {all:?} at most"),
+                );
             }
         }
         if summary.faults.len() > before {
@@ -50,8 +57,8 @@ pub(super) fn judge(stage: &Stage, summary: &mut Summary) {
     }
     let faults = requests.iter().filter(|request| request.is_disturbed).count();
     println!(
-        "soak: {direct} jobs were reported by their agents, which were silent for {longest:?} at most; {faults} of {} \
-         requests were disturbed",
+        "soak: {direct} jobs were reported by their agents; nothing was heard of one for {longest:?} at most while \
+         somebody was there to speak; {faults} of {} requests were disturbed",
         requests.len()
     );
 }
@@ -78,11 +85,18 @@ impl Judging<'_> {
             accepts: record.runs as u64,
             accepted,
             log: record.trace.clone(),
-            resends: record.trace_restarts as u64,
+            resends: if self.may_restart() { 0 } else { record.trace_restarts as u64 },
             without_digest: self.lacks_digest(),
             outcome: self.outcome(),
             completions: 1,
         }
+    }
+
+    /// Whether the server rightly asks for the whole log again: where it has damaged it, and where somebody has written into
+    /// it whom the one who ended the job knew nothing of: the holder before, or the agent of a pod that was taken away while
+    /// no manager was there. It asks twice where its answer is lost.
+    fn may_restart(&self) -> bool {
+        self.record.assignments > 1 || self.queued.damage_after.is_some() || self.deleted.is_some()
     }
 
     fn outcome(&self) -> Option<JobOutcome> {
@@ -115,26 +129,32 @@ impl Judging<'_> {
         let is_assigned = |change: &&runner_testkit::gitlab::Change| change.state == JobState::Assigned;
         let assigned = self.record.history.iter().rev().find(is_assigned).map(|change| change.at);
         let lives = self.stage.lives.lock().unwrap_or_else(PoisonError::into_inner);
-        let life = lives.iter().rev().find(|(begin, _)| assigned.is_some_and(|at| *begin <= at));
-        life.is_some_and(|(_, relays)| !relays)
+        let life = lives.iter().rev().find(|life| assigned.is_some_and(|at| life.begin <= at));
+        life.is_some_and(|life| !life.relays)
     }
 
-    /// The longest time that the server heard nothing of the job between the begin of its script and the end of it. Zero
-    /// where the pod was cut off.
-    fn silence(&self) -> Duration {
+    /// The longest time that the server heard nothing of the job: while an agent that reports by itself ran its script,
+    /// and from when it was begun to its end, as far as anybody was there to speak of it. Zero where the pod was cut off.
+    fn silence(&self) -> (Duration, Duration) {
         let job = &self.queued.job.id;
         let mark = |mark: &str| self.stage.marks.times(job, mark).first().copied();
-        let end = ["after", "end"].into_iter().find_map(mark);
-        let (Some(begin), Some(end)) = (mark("begin"), end) else { return Duration::ZERO };
-        if self.is_cut_off(begin, end) {
-            return Duration::ZERO;
+        let script = mark("begin").zip(["after", "end"].into_iter().find_map(mark));
+        if script.is_some_and(|(begin, end)| self.is_cut_off(begin, end)) {
+            return (Duration::ZERO, Duration::ZERO);
         }
-        let (begin, end) = (Time::from_std(begin), Time::from_std(end));
         let speaks = |request: &&&Request| matches!(request.endpoint, Endpoint::Update | Endpoint::Trace);
-        let times = self.requests.iter().filter(speaks).map(|request| request.at);
-        let within = times.filter(|at| *at > begin && *at < end);
-        let times: Vec<Time> = [begin].into_iter().chain(within).chain([end]).collect();
-        times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
+        let words: Vec<_> = self.requests.iter().filter(speaks).map(|request| request.at).collect();
+        let script = script.map(|(begin, end)| (Time::from_std(begin), Time::from_std(end)));
+        let agent = script.filter(|_| self.agent_reports());
+        let alone = silence::longest(agent.as_slice(), &words);
+        let changed = |state: JobState| self.record.history.iter().find(|change| change.state == state);
+        let (Some(begin), Some(end)) = (changed(JobState::Running), self.record.history.last()) else {
+            return (alone, Duration::ZERO);
+        };
+        let lives = self.stage.lives.lock().unwrap_or_else(PoisonError::into_inner);
+        let lives: Vec<_> = lives.iter().map(|life| (life.begin, life.end)).collect();
+        let speaking = silence::speaking((begin.at, end.at), &lives, agent);
+        (alone, silence::longest(&speaking, &words))
     }
 
     fn is_cut_off(&self, begin: Instant, end: Instant) -> bool {
@@ -174,7 +194,7 @@ impl Judging<'_> {
 
     fn fault(&self, summary: &mut Summary, what: &str) {
         summary.other += 1;
-        let Queued { job, id, wait } = self.queued;
+        let Queued { job, id, wait, .. } = self.queued;
         summary.faults.push(format!("{} ({:?}, {wait:?}), job {id}: {what}", job.id, job.kind));
     }
 
@@ -196,8 +216,9 @@ impl Judging<'_> {
             let times = self.stage.marks.times(&queued.job.id, mark);
             events.extend(times.into_iter().map(|at| (Time::from_std(at), format!("mark {mark}"))));
         }
-        for (at, relays) in self.stage.lives.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            events.push((*at, format!("a manager starts, relays: {relays}")));
+        for life in self.stage.lives.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            events.push((life.begin, format!("a manager starts, relays: {}", life.relays)));
+            events.extend(life.end.map(|at| (at, "it is killed".into())));
         }
         events.extend(self.deleted.map(|at| (Time::from_std(at), "deleted".into())));
         for request in &self.requests {

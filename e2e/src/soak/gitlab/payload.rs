@@ -50,13 +50,13 @@ impl Stage {
         if job.kind == Kind::Uploading {
             payload = payload.artifacts([ARTIFACT]);
         }
-        match wait {
-            None => payload,
-            Some(Wait::Node(_)) => {
-                let selected = format!("{}=yes", self.places.label(&job.id));
+        match (wait, &self.places) {
+            (None, _) | (_, None) => payload,
+            (Some(Wait::Node(_)), Some(places)) => {
+                let selected = format!("{}=yes", places.label(&job.id));
                 payload.variable("KUBERNETES_NODE_SELECTOR_SOAK", &selected)
             }
-            Some(Wait::Image) => payload.image(&self.places.image()),
+            (Some(Wait::Image), Some(places)) => payload.image(&places.image()),
         }
     }
 }
