@@ -126,14 +126,40 @@ async fn begin_and_cancel(bed: &Bed) -> Result<Arc<RecordingReport>> {
     Ok(started.report)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_log_of_a_canceled_job_says_that_its_end_was_lost_with_its_pod() -> Result<()> {
-    let bed = Bed::new("tail").await?;
+/// Kills the manager that has cancelled a job.
+async fn cancel_and_die(bed: &Bed) -> Result<Arc<RecordingReport>> {
     let runtime = tokio::runtime::Runtime::new()?;
     let dying = bed.clone();
     let report = runtime.spawn(async move { begin_and_cancel(&dying).await }).await;
     runtime.shutdown_background();
-    let report = report??;
+    report?
+}
+
+fn has_ended(pod: &Pod, container: &str) -> bool {
+    let statuses = pod.status.iter().filter_map(|status| status.container_statuses.as_ref()).flatten();
+    let mut states =
+        statuses.filter(|status| status.name == container).filter_map(|status| status.state.as_ref());
+    states.any(|state| state.terminated.is_some())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_of_a_canceled_job_is_kept_for_the_next_manager() -> Result<()> {
+    let bed = Bed::new("kept").await?;
+    let report = cancel_and_die(&bed).await?;
+    bed.until::<Pod>(|pods| pods.iter().any(|pod| has_ended(pod, "build"))).await?;
+    ensure!(!report.text().contains("tail-mark"), "it was sent before: {}", report.text());
+    let end = adopted_with(bed.executor(), &report).await?;
+    let log = report.text();
+    assert_eq!(end.outcome, JobOutcome::Canceled, "{log}");
+    ensure!(end.log.is_some() && log.matches("tail-mark\n").count() == 1, "{end:?}: {log}");
+    ensure!(!log.contains("may be missing"), "{log}");
+    bed.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_of_a_canceled_job_says_that_its_end_was_lost_with_its_pod() -> Result<()> {
+    let bed = Bed::new("tail").await?;
+    let report = cancel_and_die(&bed).await?;
     bed.until::<Pod>(<[_]>::is_empty).await.context("the pod is left")?;
     ensure!(!report.text().contains("tail-mark"), "nothing was lost: {}", report.text());
     let end = adopted_with(bed.executor(), &report).await?;

@@ -26,7 +26,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     task::JoinSet,
-    time::Instant,
+    time::{Instant, sleep},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -50,6 +50,10 @@ const LARGEST_RECORD: usize = 4096;
 
 /// A wait for sources that is shorter than this is not spoken of.
 const SHORT_WAIT: Duration = Duration::from_secs(3);
+
+/// How long the log of a job whose pod is being removed stays where a manager finds it that comes back. One that has it
+/// removes the pod at once.
+const STAY: Duration = Duration::from_secs(20);
 
 /// How long [`await_installed`] looks for the agent: a file copy and not more.
 const INSTALLATION: Duration = Duration::from_mins(1);
@@ -212,7 +216,12 @@ async fn run(work: Work, listener: UnixListener, nonce: String, terminate: Signa
     let run = JobRun { job, engine, hosts, log, reporter, stop, log_start, successor };
     let end = to_end(run).await;
     let is_stopped = was_stopped(&stopped, &end.outcome);
-    tell_end(&output, &order, (end, is_stopped, build.is_lost())).await
+    let is_unread = stopped.is_cancelled() && !end.reported;
+    tell_end(&output, &order, (end, is_stopped, build.is_lost())).await?;
+    if is_unread {
+        sleep(STAY).await;
+    }
+    Ok(())
 }
 
 /// Writes how the job ended to both places: either of the two is enough.
@@ -242,7 +251,7 @@ async fn bring_sources(
     let sources = channel.sources(order.start_budget);
     tokio::pin!(sources);
     let said = async {
-        tokio::time::sleep(SHORT_WAIT).await;
+        sleep(SHORT_WAIT).await;
         log.line("Waiting for the sources…").await;
         std::future::pending::<()>().await;
     };

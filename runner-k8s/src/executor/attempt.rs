@@ -41,6 +41,8 @@ pub(super) struct Remains {
     pub(super) lacks_end: bool,
     /// The job was to end at once, so that nobody waited for the log.
     pub(super) is_aborted: bool,
+    /// The pod is being removed. Its helper stays for a while, so that its log can be read.
+    pub(super) is_going: bool,
 }
 
 /// Why another pod is to go on.
@@ -113,8 +115,9 @@ impl<'a> Attempt<'a> {
             None => self.follow().await,
         };
         let (lacks_end, is_aborted) = (self.lacks_end(), self.is_aborted());
+        let is_going = self.is_handed_over || self.view.is_going();
         let View { missing_services, judgement, .. } = self.view;
-        (attempted, Remains { missing_services, judgement, lacks_end, is_aborted })
+        (attempted, Remains { missing_services, judgement, lacks_end, is_aborted, is_going })
     }
 
     /// Reads what the agent wrote, for the log of a job whose end is known. Tells whether that was all.

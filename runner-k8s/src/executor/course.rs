@@ -178,7 +178,8 @@ impl Course {
                         self.store_ending(&found, &text).await;
                     }
                     // Services are ended by nobody but us.
-                    self.note_end(found.agent.is_some() && self.settings.services.is_empty());
+                    let ends = found.agent.is_some() && !seen.is_going;
+                    self.note_end(ends && self.settings.services.is_empty());
                     return found;
                 }
                 Attempted::Again { line, why } => {
