@@ -1,36 +1,46 @@
 //! A cache in a directory of this machine.
 
 use std::{
-    io,
+    io::{self, Read},
     path::{Path, PathBuf},
-    process,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
 use runner_core::{
-    CacheBackend, CacheScope, Error, ErrorKind, Finding, Location, ReadGrant, Result, Severity, WriteGrant,
-    cache::Object,
+    CacheBackend, CacheFormat, CacheScope, Error, ErrorKind, Finding, Location, ReadGrant, Result, Severity,
+    WriteGrant,
+    cache::{HEAD, Object},
 };
 
-use crate::{archive::OBJECT, blocking, io_error, name};
+use crate::{
+    blocking,
+    head::{self, Head, PackName},
+    io_error, name,
+};
 
 mod sweep;
+mod upkeep;
 
-/// How the file of an entry ends.
-const ENDING: &str = ".tar.zst";
-/// How the file of a write that is not published ends.
+/// The folder of a scope in which heads are.
+const HEADS: &str = "heads";
+/// The folder of a scope in which packs are.
+const PACKS: &str = "packs";
+/// How the file of a head ends that is not published.
 const PARTIAL: &str = ".partial";
+/// So many packs may be written of one entry: as many as where each of them must be signed.
+const MOST_WRITTEN: usize = 256;
 
-/// Keeps entries below a directory: a folder per scope, in it one archive per key.
+/// Keeps entries below a directory: a folder per scope, in it a head per key and the packs that heads name.
 ///
 /// ```text
-/// <root>/<scope>/<key>.tar.zst            an entry; its time of change is that of its last use
-/// <root>/<scope>/<key>.<write>.partial    a write that is not published
+/// <root>/<scope>/heads/<key>                    a head; its time of change is that of its last use
+/// <root>/<scope>/heads/<key>.<write>.partial    a head that is not published
+/// <root>/<scope>/packs/<write>-<number>         a pack; its time of change is that of the last save that named it
 /// ```
 /// Names are made of the scope's and the key's text by [`name::unique`]: no key leads out of its scope. An entry is
-/// replaced by renaming, so a reader sees the old one or the new one. Several processes may use one directory.
+/// replaced by renaming its head, so a reader sees the old one or the new one. Several processes may use one directory.
 #[derive(Debug, Clone)]
 pub struct DirectoryCache {
     root: PathBuf,
@@ -44,30 +54,79 @@ impl DirectoryCache {
     }
 
     fn entry(&self, scope: &CacheScope, key: &str) -> PathBuf {
-        self.scope(scope).join(format!("{}{ENDING}", name::unique(key)))
+        self.scope(scope).join(HEADS).join(name::unique(key))
     }
 
     fn partial(&self, grant: &WriteGrant) -> Result<PathBuf> {
-        let is_ours = grant.id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-        if !is_ours || grant.id.is_empty() {
+        if !head::is_write_id(&grant.id) {
             return Err(
                 Error::new(ErrorKind::Invalid, "use the right to write a cache").with("id", &grant.id)
             );
         }
         let file = format!("{}.{}{PARTIAL}", name::unique(&grant.key), grant.id);
-        Ok(self.scope(&grant.scope).join(file))
+        Ok(self.scope(&grant.scope).join(HEADS).join(file))
     }
 
     fn scope(&self, scope: &CacheScope) -> PathBuf {
-        let CacheScope { runner, project, protected } = scope;
-        // Zero bytes are in neither name, so two scopes never become the same text.
-        let text = format!("{runner}\0{project}\0{}", if *protected { "protected" } else { "open" });
-        self.root.join(name::unique(&text))
+        self.root.join(name::of_scope(scope))
+    }
+
+    fn find(&self, scope: &CacheScope, key: &str, fallbacks: &[String]) -> Result<Option<ReadGrant>> {
+        for key in std::iter::once(key).chain(fallbacks.iter().map(String::as_str)) {
+            let read =
+                read_head(&self.entry(scope, key)).map_err(|cause| io_error("look for a cache", cause))?;
+            let Some((text, head)) = read else { continue };
+            let packs = self.scope(scope).join(PACKS);
+            let objects =
+                head.packs.iter().map(|pack| object(pack.name.as_str(), &packs.join(pack.name.as_str())));
+            let objects = objects.collect::<Result<_>>()?;
+            return Ok(Some(ReadGrant {
+                key: key.to_owned(),
+                format: CacheFormat::Packs,
+                head: text,
+                objects,
+            }));
+        }
+        Ok(None)
+    }
+
+    fn grant(&self, scope: &CacheScope, key: &str, base: Option<ReadGrant>) -> Result<WriteGrant> {
+        let id = name::write_id()?;
+        let packs = self.scope(scope).join(PACKS);
+        let names = (0..MOST_WRITTEN).filter_map(|number| PackName::new(&id, number));
+        let objects = names.map(|name| object(name.as_str(), &packs.join(name.as_str())));
+        let objects = objects.collect::<Result<_>>()?;
+        let mut grant = WriteGrant {
+            scope: scope.clone(),
+            key: key.to_owned(),
+            id,
+            format: CacheFormat::Packs,
+            base,
+            limit: None,
+            objects,
+        };
+        let partial = self.partial(&grant)?;
+        let made = fs_err::create_dir_all(&packs)
+            .and_then(|()| partial.parent().map_or(Ok(()), fs_err::create_dir_all))
+            // The file is made now, so that a cache that cannot be written is found before anything is packed, and no
+            // sweep removes the folder.
+            .and_then(|()| fs_err::File::create_new(&partial).map(drop));
+        made.map_err(|cause| io_error("begin to write a cache", cause))?;
+        grant.objects.push(object(HEAD, &partial)?);
+        Ok(grant)
     }
 }
 
 #[async_trait]
 impl CacheBackend for DirectoryCache {
+    fn lasting(self: Arc<Self>, _lifetime: Duration) -> Arc<dyn CacheBackend> {
+        self
+    }
+
+    fn authorities(&self) -> Option<&str> {
+        None
+    }
+
     async fn check(&self, create: bool) -> Vec<Finding> {
         let root = self.root.clone();
         let checked = blocking::run(move |_| Ok(check(&root, create))).await;
@@ -75,47 +134,33 @@ impl CacheBackend for DirectoryCache {
     }
 
     async fn lookup(&self, scope: &CacheScope, key: &str, fallbacks: &[String]) -> Result<Option<ReadGrant>> {
-        let keys = std::iter::once(key).chain(fallbacks.iter().map(String::as_str));
-        let places: Vec<_> = keys.map(|key| (key.to_owned(), self.entry(scope, key))).collect();
-        blocking::run(move |_| {
-            for (key, place) in places {
-                if is_there(&place).map_err(|cause| io_error("look for a cache", cause))? {
-                    return Ok(Some(ReadGrant { key, objects: vec![object(&place)?] }));
-                }
-            }
-            Ok(None)
-        })
-        .await
+        let (cache, scope, key, fallbacks) =
+            (self.clone(), scope.clone(), key.to_owned(), fallbacks.to_owned());
+        blocking::run(move |_| cache.find(&scope, &key, &fallbacks)).await
     }
 
-    async fn begin(&self, scope: &CacheScope, key: &str) -> Result<WriteGrant> {
-        let mut grant =
-            WriteGrant { scope: scope.clone(), key: key.to_owned(), id: write_id(), objects: Vec::new() };
-        let place = self.partial(&grant)?;
-        grant.objects.push(object(&place)?);
+    async fn begin(&self, scope: &CacheScope, key: &str, fallbacks: &[String]) -> Result<WriteGrant> {
+        let (cache, scope, key, fallbacks) =
+            (self.clone(), scope.clone(), key.to_owned(), fallbacks.to_owned());
         blocking::run(move |_| {
-            let made = place.parent().map_or(Ok(()), fs_err::create_dir_all);
-            // The file is made now, so that a cache that cannot be written is found before anything is packed, and
-            // no sweep removes the folder.
-            let made = made.and_then(|()| fs_err::File::create_new(&place).map(drop));
-            made.map_err(|cause| io_error("begin to write a cache", cause))
+            let base = cache.find(&scope, &key, &fallbacks)?;
+            cache.grant(&scope, &key, base)
         })
-        .await?;
-        Ok(grant)
+        .await
     }
 
     async fn publish(&self, grant: &WriteGrant) -> Result<()> {
         let (partial, entry) = (self.partial(grant)?, self.entry(&grant.scope, &grant.key));
-        blocking::run(move |_| publish(&partial, &entry)).await
+        let packs = self.scope(&grant.scope).join(PACKS);
+        blocking::run(move |_| publish(&partial, &entry, &packs)).await
     }
 
     async fn abort(&self, grant: &WriteGrant) -> Result<()> {
         let partial = self.partial(grant)?;
-        blocking::run(move |_| match fs_err::remove_file(&partial) {
-            Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(io_error("drop a cache", cause)),
-            _ => Ok(()),
-        })
-        .await
+        let packs = self.scope(&grant.scope).join(PACKS);
+        let id = grant.id.clone();
+        blocking::run(move |_| abort(&partial, &packs, &id).map_err(|cause| io_error("drop a cache", cause)))
+            .await
     }
 
     async fn sweep(&self, unused_for: Duration) -> Result<u64> {
@@ -124,25 +169,61 @@ impl CacheBackend for DirectoryCache {
     }
 }
 
-/// Whether there is an entry; if so, it was used now. That it could not be noted is no reason not to use it.
-fn is_there(place: &Path) -> io::Result<bool> {
-    match fs_err::File::open(place) {
-        Ok(file) => {
-            drop(file.set_modified(SystemTime::now()));
-            Ok(true)
+/// The head at `place`, if there is one; if so, it was used now. That this could not be noted is no reason not to use it.
+fn read_head(place: &Path) -> io::Result<Option<(String, Head)>> {
+    let read = read_without_use(place)?;
+    if read.is_some() {
+        drop(fs_err::File::open(place).and_then(|file| file.set_modified(SystemTime::now())));
+    }
+    Ok(read.map(|head| (head.to_text(), head)))
+}
+
+/// The head at `place`. One that is none counts as not there: the next save replaces it.
+fn read_without_use(place: &Path) -> io::Result<Option<Head>> {
+    let file = match fs_err::File::open(place) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let mut bytes = Vec::new();
+    file.take(head::LARGEST as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(Head::parse(&bytes).ok())
+}
+
+fn publish(partial: &Path, entry: &Path, packs: &Path) -> Result<()> {
+    let failed = |cause| io_error("publish a cache", cause);
+    match read_head(partial) {
+        Ok(Some((_, head))) => {
+            // From now on they are as young as this entry, so that no sweep takes them between two saves that name them.
+            for pack in &head.packs {
+                let place = packs.join(pack.name.as_str());
+                let touched = fs_err::File::open(place).and_then(|file| file.set_modified(SystemTime::now()));
+                touched.map_err(failed)?;
+            }
         }
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(cause) => Err(cause),
+        // Published before, or nothing had to be written.
+        _ if entry.exists() => return remove_if_there(partial).map_err(failed),
+        Ok(None) => return Err(failed(io::ErrorKind::NotFound.into())),
+        Err(cause) => return Err(failed(cause)),
+    }
+    // Not synced to the disk first: that costs seconds, and what a power cut cut short is found by its digests.
+    match fs_err::rename(partial, entry) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound && entry.exists() => Ok(()),
+        renamed => renamed.map_err(failed),
     }
 }
 
-fn publish(partial: &Path, entry: &Path) -> Result<()> {
-    let failed = |cause| io_error("publish a cache", cause);
-    // Not synced to the disk first: that costs seconds, and an entry that a power cut cut short is found by its seal.
-    match fs_err::rename(partial, entry) {
-        // Published before, or aborted: then the entry, if there is one, is that of another write.
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound && entry.exists() => Ok(()),
-        renamed => renamed.map_err(failed),
+fn abort(partial: &Path, packs: &Path, id: &str) -> io::Result<()> {
+    for number in 0..MOST_WRITTEN {
+        let Some(name) = PackName::new(id, number) else { break };
+        remove_if_there(&packs.join(name.as_str()))?;
+    }
+    remove_if_there(partial)
+}
+
+fn remove_if_there(place: &Path) -> io::Result<()> {
+    match fs_err::remove_file(place) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }
 
@@ -153,7 +234,8 @@ fn check(root: &Path, create: bool) -> Option<Finding> {
     if let Err(cause) = fs_err::read_dir(root) {
         return Some(unusable(root, &cause.to_string()));
     }
-    let probe = root.join(format!("check.{}{PARTIAL}", write_id()));
+    let id = name::write_id().unwrap_or_default();
+    let probe = root.join(format!("check.{id}{PARTIAL}"));
     let written = fs_err::write(&probe, "x").and_then(|()| fs_err::remove_file(&probe));
     written.err().map(|cause| unusable(root, &cause.to_string()))
 }
@@ -167,20 +249,13 @@ fn unusable(root: &Path, cause: &str) -> Finding {
     }
 }
 
-fn object(place: &Path) -> Result<Object> {
+fn object(name: &str, place: &Path) -> Result<Object> {
     let Some(path) = place.to_str() else {
         return Err(
             Error::new(ErrorKind::Invalid, "name a cache's file in UTF-8").with("path", place.display())
         );
     };
-    Ok(Object { name: OBJECT.into(), location: Location::Path(path.into()) })
-}
-
-/// Different for each write of this process, and of others: their id, or the time of their start, differs.
-fn write_id() -> String {
-    static WRITES: AtomicU64 = AtomicU64::new(0);
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
-    format!("{:x}-{now:x}-{:x}", process::id(), WRITES.fetch_add(1, Ordering::Relaxed))
+    Ok(Object { name: name.into(), location: Location::Path(path.into()) })
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! File names made of any text: readable, safe, and never the same for two texts.
 
+use runner_core::{CacheScope, Error, ErrorKind, Result};
+
 /// The longest readable part of a name, in bytes.
 const READABLE: usize = 60;
 
@@ -23,6 +25,25 @@ pub fn folder(text: &str) -> String {
     let digest = blake3::hash(text.as_bytes()).to_hex();
     let short: String = digest.chars().take(8).collect();
     if slug.is_empty() { short } else { format!("{slug}-{short}") }
+}
+
+/// The name of a scope's folder.
+pub fn of_scope(scope: &CacheScope) -> String {
+    let CacheScope { runner, project, protected } = scope;
+    // Zero bytes are in neither name, so two scopes never become the same text.
+    unique(&format!("{runner}\0{project}\0{}", if *protected { "protected" } else { "open" }))
+}
+
+/// The id of a write: 32 random digits of base 16, so that no two writes have the same one.
+///
+/// # Errors
+/// [`ErrorKind::Internal`] where the system has no random numbers.
+pub fn write_id() -> Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|cause| {
+        Error::new(ErrorKind::Internal, "draw a random number").because(cause.to_string())
+    })?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
 /// What of `text` is harmless in a file name; all else becomes single dashes.

@@ -48,8 +48,12 @@ pub struct Facts {
     pub mode: u32,
     /// Its size in bytes.
     pub size: u64,
-    /// When it was last changed: seconds since 1970, and nanoseconds.
+    /// How many bytes of the disk it takes.
+    pub allocated: u64,
+    /// When its content was last changed: seconds since 1970, and nanoseconds.
     pub modified: (i64, i64),
+    /// When anything about it was last changed. Nobody can set this time.
+    pub changed: (i64, i64),
     /// The device and the number of its content: the same under all names of a file.
     pub identity: (u64, u64),
     /// How many names it has.
@@ -59,12 +63,14 @@ pub struct Facts {
 }
 
 impl Facts {
-    fn new(found: &fs::Metadata, target: Vec<u8>) -> Self {
+    pub(crate) fn new(found: &fs::Metadata, target: Vec<u8>) -> Self {
         Self {
             kind: found.file_type().into(),
             mode: found.mode() & 0o777,
             size: found.len(),
+            allocated: found.blocks().saturating_mul(512),
             modified: (found.mtime(), found.mtime_nsec()),
+            changed: (found.ctime(), found.ctime_nsec()),
             identity: (found.dev(), found.ino()),
             names: found.nlink(),
             target,
@@ -95,6 +101,12 @@ pub trait TreeReader: Send + Sync + fmt::Debug {
     /// # Errors
     /// Those of the file system; [`io::ErrorKind::InvalidInput`] where it is no regular file.
     fn content(&self, path: &Path) -> io::Result<Box<dyn Read + Send>>;
+
+    /// The same as a file of this process, in which holes can be found; `None` where the reader has none.
+    ///
+    /// # Errors
+    /// Those of [`content`](Self::content).
+    fn file(&self, path: &Path) -> io::Result<Option<fs::File>>;
 }
 
 /// Reads with the rights of this process.
@@ -120,15 +132,23 @@ impl TreeReader for OwnFiles {
     }
 
     fn content(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
-        // What was a file a moment ago may be a link by now, or a pipe, at which opening it would wait.
-        let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-        let file = fs_err::OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
-        if !file.metadata()?.is_file() {
-            let message = format!("{} is no regular file", path.display());
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-        }
-        Ok(Box::new(file))
+        Ok(Box::new(open(path)?))
     }
+
+    fn file(&self, path: &Path) -> io::Result<Option<fs::File>> {
+        Ok(Some(open(path)?.into_file()))
+    }
+}
+
+fn open(path: &Path) -> io::Result<fs_err::File> {
+    // What was a file a moment ago may be a link by now, or a pipe, at which opening it would wait.
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = fs_err::OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
+    if !file.metadata()?.is_file() {
+        let message = format!("{} is no regular file", path.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    Ok(file)
 }
 
 /// Reads what `own` may read, and has `deputy` read what it may not.
@@ -166,6 +186,10 @@ impl TreeReader for WithDeputy {
     fn content(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
         self.read(|reader| reader.content(path))
     }
+
+    fn file(&self, path: &Path) -> io::Result<Option<fs::File>> {
+        self.read(|reader| reader.file(path))
+    }
 }
 
 #[cfg(test)]
@@ -188,6 +212,10 @@ mod tests {
         }
 
         fn content(&self, _: &Path) -> io::Result<Box<dyn Read + Send>> {
+            Err(self.0.into())
+        }
+
+        fn file(&self, _: &Path) -> io::Result<Option<fs::File>> {
             Err(self.0.into())
         }
     }

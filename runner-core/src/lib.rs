@@ -22,7 +22,7 @@ pub mod secret;
 pub mod source;
 
 pub use artifact::{ArtifactStore, ArtifactUpload};
-pub use cache::{CacheBackend, CacheScope, Location, ReadGrant, WriteGrant};
+pub use cache::{CacheBackend, CacheFormat, CacheScope, Location, ReadGrant, SignedUrl, WriteGrant};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, EventSink, JobEvent, WaitClass};
 pub use executor::{Executor, JobContext, JobHandle, RunningJob};

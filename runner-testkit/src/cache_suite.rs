@@ -13,8 +13,14 @@ pub trait Harness: Send + Sync + fmt::Debug {
     /// An empty backend.
     async fn backend(&self) -> Arc<dyn CacheBackend>;
 
-    /// Writes `content` as what the grant allows to write.
+    /// Writes an entry with `content`: as a pack of the grant, and then its head.
     async fn write(&self, grant: &WriteGrant, content: &[u8]) -> Result<(), String>;
+
+    /// Writes a pack of the grant with `content`, and no head.
+    async fn write_half(&self, grant: &WriteGrant, content: &[u8]) -> Result<(), String>;
+
+    /// Writes an entry that is nothing but the pack of the grant's base, which [`write`](Self::write) wrote.
+    async fn write_again(&self, grant: &WriteGrant) -> Result<(), String>;
 
     /// Reads what [`write`](Self::write) wrote.
     async fn read(&self, grant: &ReadGrant) -> Result<Vec<u8>, String>;
@@ -34,6 +40,11 @@ pub async fn check(harness: &dyn Harness) -> Result<(), Broken> {
     verdict.add("the key comes before its fallbacks, in order", fallbacks(harness).await);
     verdict.add("scopes share nothing", scopes(harness).await);
     verdict.add("any text is a key, and no two are one", odd_keys(harness).await);
+    verdict.add(
+        "a write begins with the entry of its key, or of the first fallback that has one",
+        base(harness).await,
+    );
+    verdict.add("packs may be named under another key, and outlive the first one", packs(harness).await);
     verdict.add("a sweep keeps what is used", sweep(harness).await);
     verdict.finish()
 }
@@ -49,7 +60,7 @@ async fn store(
     key: &str,
     content: &str,
 ) -> Check {
-    let grant = worked(cache.begin(scope, key).await)?;
+    let grant = worked(cache.begin(scope, key, &[]).await)?;
     harness.write(&grant, content.as_bytes()).await?;
     worked(cache.publish(&grant).await)?;
     worked(cache.publish(&grant).await)
@@ -93,16 +104,16 @@ async fn round_trip(harness: &dyn Harness) -> Check {
 
 async fn unpublished(harness: &dyn Harness) -> Check {
     let cache = harness.backend().await;
-    let grant = worked(cache.begin(&scope(), "k").await)?;
-    harness.write(&grant, b"half").await?;
+    let grant = worked(cache.begin(&scope(), "k", &[]).await)?;
+    harness.write_half(&grant, b"half").await?;
     same(&find(harness, cache.as_ref(), &scope(), ("k", &[])).await?, &None)
 }
 
 async fn aborted(harness: &dyn Harness) -> Check {
     let cache = harness.backend().await;
     store(harness, cache.as_ref(), &scope(), "k", "old").await?;
-    let grant = worked(cache.begin(&scope(), "k").await)?;
-    harness.write(&grant, b"new").await?;
+    let grant = worked(cache.begin(&scope(), "k", &[]).await)?;
+    harness.write_half(&grant, b"new").await?;
     worked(cache.abort(&grant).await)?;
     worked(cache.abort(&grant).await)?;
     same(&find(harness, cache.as_ref(), &scope(), ("k", &[])).await?, &Some(entry("k", "old")))
@@ -168,6 +179,34 @@ async fn odd_keys(harness: &dyn Harness) -> Check {
         same(&find(harness, cache.as_ref(), &scope(), (key, &[])).await?, &Some(entry(key, key)))?;
     }
     Ok(())
+}
+
+async fn base(harness: &dyn Harness) -> Check {
+    let cache = harness.backend().await;
+    let fallbacks = ["first".to_owned(), "second".to_owned()];
+    let base = async |expected: Option<&str>| {
+        let grant = worked(cache.begin(&scope(), "k", &fallbacks).await)?;
+        worked(cache.abort(&grant).await)?;
+        same(&grant.base.map(|base| base.key), &expected.map(str::to_owned))
+    };
+    base(None).await?;
+    store(harness, cache.as_ref(), &scope(), "second", "2").await?;
+    base(Some("second")).await?;
+    store(harness, cache.as_ref(), &scope(), "first", "1").await?;
+    base(Some("first")).await?;
+    store(harness, cache.as_ref(), &scope(), "k", "0").await?;
+    base(Some("k")).await
+}
+
+async fn packs(harness: &dyn Harness) -> Check {
+    let cache = harness.backend().await;
+    store(harness, cache.as_ref(), &scope(), "old", "shared").await?;
+    let grant = worked(cache.begin(&scope(), "new", &["old".to_owned()]).await)?;
+    harness.write_again(&grant).await?;
+    worked(cache.publish(&grant).await)?;
+    store(harness, cache.as_ref(), &scope(), "old", "other").await?;
+    worked(cache.sweep(Duration::from_hours(1)).await)?;
+    same(&find(harness, cache.as_ref(), &scope(), ("new", &[])).await?, &Some(entry("new", "shared")))
 }
 
 async fn sweep(harness: &dyn Harness) -> Check {

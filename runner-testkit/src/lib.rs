@@ -13,6 +13,8 @@
 pub mod cache_suite;
 pub mod executor_suite;
 pub mod fake_executor;
+#[cfg(feature = "s3")]
+pub mod fault_proxy;
 #[cfg(feature = "gitlab")]
 pub mod gitlab;
 #[cfg(feature = "kubelet")]
@@ -20,6 +22,8 @@ pub mod kubelet;
 pub mod memory_artifacts;
 pub mod recording_report;
 pub mod report_suite;
+#[cfg(feature = "s3")]
+pub mod s3_server;
 pub mod scripted_source;
 pub mod source_suite;
 pub mod verdict;

@@ -1,3 +1,11 @@
-//! The directory backend keeps the promises of its trait.
+//! The backends keep the promises of their trait, and whatever is saved is restored, or nothing is.
 
+mod damage;
 mod directory;
+mod faults;
+mod granted;
+mod incremental;
+mod round_trip;
+mod s3;
+mod site;
+mod tree;

@@ -46,3 +46,10 @@ pub struct CacheSpec {
     /// When to save.
     pub when: When,
 }
+
+impl CacheSpec {
+    /// Whether it can hold anything.
+    pub fn is_any(&self) -> bool {
+        self.untracked || !self.paths.is_empty()
+    }
+}

@@ -75,6 +75,17 @@ impl Variables {
         self.0.push(variable);
     }
 
+    /// The same variables, each expanded: those of the processes of a job.
+    #[must_use]
+    pub fn expanded(&self) -> Self {
+        let expanded = |variable: &Variable| Variable {
+            value: if variable.raw { variable.value.clone() } else { self.expand(&variable.value) },
+            raw: true,
+            ..variable.clone()
+        };
+        Self(self.0.iter().map(expanded).collect())
+    }
+
     /// Replaces each `$NAME` and `${NAME}` in `text` by the variable's value, once: what a value brings in is not
     /// expanded again. `$$` is a dollar sign, an unknown name is nothing, as in GitLab Runner.
     pub fn expand(&self, text: &str) -> String {

@@ -1,0 +1,49 @@
+//! What is damaged is found before anything is touched.
+
+use runner_cache::SaveOptions;
+use runner_core::ErrorKind;
+
+use crate::{
+    site::{Site, noise},
+    tree::picture,
+};
+
+async fn site() -> Site {
+    let site = Site::new();
+    site.put("noise", &noise(1, 5_000_000));
+    site.put("text", &b"words and words ".repeat(10_000));
+    site.put("folder/small", b"small");
+    site.save_as("from", "key", &[], SaveOptions::default()).await.unwrap();
+    site
+}
+
+#[tokio::test]
+async fn a_pack_that_is_cut_or_changed_touches_nothing() {
+    let site = site().await;
+    let packs: Vec<_> =
+        site.objects().into_iter().filter(|place| place.parent().unwrap().ends_with("packs")).collect();
+    assert_eq!(packs.len(), 2);
+    for place in packs {
+        let whole = fs_err::read(&place).unwrap();
+        let cut = |count: usize| whole.iter().copied().take(count).collect::<Vec<_>>();
+        let flipped = |index: usize| {
+            let mut bytes = whole.clone();
+            bytes[index] ^= 1;
+            bytes
+        };
+        let size = whole.len();
+        let mut cases = vec![Vec::new(), b"garbage".to_vec(), vec![0; size]];
+        cases.extend([1, size / 3, size / 2, size - 64, size - 1].map(cut));
+        cases.extend([0, 5, size / 3, size / 2, size - 64, size - 1].map(flipped));
+        for case in cases {
+            fs_err::write(&place, &case).unwrap();
+            let error = site.restore().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{} bytes: {error:?}", case.len());
+            assert!(error.chain().contains("the next job that saves it replaces it"), "{error:?}");
+            assert!(picture(&site.path("to")).is_empty(), "{} bytes", case.len());
+        }
+        fs_err::write(&place, &whole).unwrap();
+    }
+    site.restore().await.unwrap();
+    site.assert_same();
+}
