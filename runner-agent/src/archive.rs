@@ -15,7 +15,7 @@ mod raw;
 mod select;
 mod zip;
 
-pub use extract::{extract, extract_file, extract_to_look_at};
+pub use extract::{Summary, extract, extract_file, extract_to_look_at};
 pub use gzip::unpack_members;
 pub use level::Level;
 pub use pack::{Fault, Packed, only_regular, pack};

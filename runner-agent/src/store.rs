@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use runner_cache::{archive::ensure_space, blocking, io_error, name};
+use runner_cache::{blocking, ensure_space, io_error, name};
 use runner_core::{
     ArtifactStore, ArtifactUpload, Error, ErrorKind, Result,
     artifact::ByteStream,

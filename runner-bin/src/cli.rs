@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[cfg_attr(not(test), expect(dead_code, reason = "nothing runs the jobs of a server yet"))]
 #[expect(clippy::doc_markdown, reason = "clap shows these texts as they are")]
 pub(crate) mod accounts;
+pub(crate) mod cache;
 
 /// Runs CI jobs.
 #[derive(Debug, Parser)]
@@ -49,6 +50,9 @@ pub(crate) enum Command {
 
     /// Lists the runners of a config.toml.
     List(accounts::List),
+
+    /// Looks after the store of caches that a config.toml names.
+    Cache(cache::Cache),
 }
 
 /// What `runner exec` is asked for.

@@ -26,9 +26,33 @@ pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Reads a span such as `90s`, `5m`, `25h` or `30d`.
+pub(crate) fn read(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no span such as 90m, 25h or 30d");
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_span_has_a_unit() {
+        assert_eq!(read("25h"), Ok(Duration::from_hours(25)));
+        assert_eq!(read("30d"), Ok(Duration::from_hours(720)));
+        for wrong in ["", "h", "30", "-1h", "1y", "99999999999999999999d", "1ä"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn durations_are_as_exact_as_they_are_short() {

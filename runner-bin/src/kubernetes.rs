@@ -4,15 +4,22 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::anyhow;
 use runner_cache::name;
-use runner_config::ExecutorConfig;
-use runner_core::{ErrorKind, executor::LogLimits};
+use runner_config::{ExecutorConfig, RunnerConfig};
+use runner_core::{CacheBackend, ErrorKind, executor::LogLimits};
 use runner_k8s::{
     KubernetesExecutor, KubernetesSettings,
     config::{KubernetesConfig, Remark, RemarkClass},
 };
 use runner_pipeline::PipelineJob;
 
-use crate::{cli::Exec, configured::Additions, fault::Fault, plan::Plan, wire};
+use crate::{
+    cache_store::{self, StoreSurrounding},
+    cli::Exec,
+    configured::Additions,
+    fault::Fault,
+    plan::Plan,
+    wire,
+};
 
 mod config_file;
 mod shipper;
@@ -33,6 +40,8 @@ pub(crate) struct ClusterParts {
     pub(crate) additions: Additions,
     /// How logs are treated.
     pub(crate) log: LogLimits,
+    /// Where caches are kept, if the config names a store and they are wanted.
+    pub(crate) cache: Option<Arc<dyn CacheBackend>>,
 }
 
 impl ClusterParts {
@@ -66,14 +75,27 @@ impl ClusterParts {
             log.size = entry.output_limit;
         }
         let additions = entry.as_ref().map(Additions::of).unwrap_or_default();
-        Ok(Self { executor: KubernetesExecutor::new(client, settings), shipper, additions, log })
+        let cache = entry.as_ref().filter(|_| !options.no_cache).map(cache).transpose()?.flatten();
+        Ok(Self { executor: KubernetesExecutor::new(client, settings), shipper, additions, log, cache })
     }
 }
 
+/// The cache of a runner of the config.
+fn cache(entry: &RunnerConfig) -> Result<Option<Arc<dyn CacheBackend>>, Fault> {
+    let Some(cache) = &entry.cache else { return Ok(None) };
+    let ca = entry.tls.ca_file.as_ref().map(fs_err::read_to_string).transpose().map_err(Fault::wrong_use)?;
+    let surrounding = StoreSurrounding { identity: "exec", variables: &wire::variables(), ca };
+    let backend = cache_store::backend(cache, &surrounding);
+    backend.map(Some).map_err(|error| Fault::wrong_use(anyhow!("failed to {}", error.chain())))
+}
+
 /// What does not work on a cluster.
-pub(crate) fn left_out(options: &Exec, jobs: &[PipelineJob]) -> Vec<String> {
-    let caches = !options.no_cache && jobs.iter().any(|job| !job.spec.caches.is_empty());
-    let caches = caches.then(|| "caches are neither restored nor saved on a cluster yet".to_owned());
+pub(crate) fn left_out(options: &Exec, jobs: &[PipelineJob], has_cache: bool) -> Vec<String> {
+    let caches = !options.no_cache && !has_cache && jobs.iter().any(|job| !job.spec.caches.is_empty());
+    let caches = caches.then(|| {
+        "caches are neither restored nor saved: no --config names a store for them that can be used ([runners.cache])"
+            .to_owned()
+    });
     let keep =
         options.keep.then(|| "--keep has no effect: the directories of jobs go with their pods".to_owned());
     caches.into_iter().chain(keep).collect()

@@ -1,6 +1,9 @@
 //! The binary `runner`: a command line on top of the libraries.
 
+mod cache_store;
+mod cache_upkeep;
 mod cli;
+mod columns;
 mod configured;
 mod connection;
 mod containers;
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Register(options) => runtime.block_on(registration::register(&options)).into(),
         Command::Verify(options) => runtime.block_on(registration::verify(&options)).into(),
         Command::Unregister(options) => runtime.block_on(registration::unregister(&options)).into(),
+        Command::Cache(options) => runtime.block_on(cache_upkeep::look_after(&options)).into(),
         Command::List(options) => runner_list::show(&options).into(),
     }
 }

@@ -7,6 +7,7 @@ use runner_core::Severity;
 
 use crate::{
     cli::{Color, Output, accounts::List},
+    columns::columns,
     exit_code::ExitStatus,
     fault::{Fault, WrongFile},
     short_token::short_token,
@@ -58,20 +59,7 @@ fn table(config: &Config) -> String {
     };
     let header = ["NAME", "EXECUTOR", "TOKEN", "URL"].map(ToOwned::to_owned);
     let rows: Vec<_> = [header].into_iter().chain(config.runners.iter().map(row)).collect();
-    let width = |column: usize| {
-        let widths =
-            rows.iter().filter_map(|row| row.get(column)).map(|cell| console::measure_text_width(cell));
-        widths.max().unwrap_or_default()
-    };
-    let widths = [0, 1, 2, 3].map(width);
-    let line = |row: &[String; 4]| {
-        let cells = row
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| console::pad_str(cell, width, console::Alignment::Left, None));
-        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
+    columns(&rows)
 }
 
 /// What may be shown of a token: that there is one, where it is too short for more.

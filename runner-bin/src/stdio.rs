@@ -78,6 +78,15 @@ impl Stdio {
         drop(self.stream().write_all(text.as_bytes()));
     }
 
+    /// Shows how far something is, in the place of what this showed before; an empty text takes it away. Only on a terminal.
+    pub(crate) fn progress(&self, text: &str) {
+        let stderr = Term::stderr();
+        if stderr.is_term() && !self.taste.dumb {
+            // Where it cannot be drawn, it is not missed.
+            drop(stderr.clear_line().and_then(|()| stderr.write_str(text)));
+        }
+    }
+
     /// Writes to stderr.
     pub(crate) fn error(text: &str) {
         // Where nobody reads any more, nobody is to be told.

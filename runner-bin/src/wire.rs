@@ -79,9 +79,16 @@ impl Parts {
             }
             ExecutorName::Kubernetes => {
                 let cluster = ClusterParts::new(options, plan, jobs).await?;
-                let left_out = kubernetes::left_out(options, jobs);
+                let left_out = kubernetes::left_out(options, jobs, cluster.cache.is_some());
                 let executor = Arc::clone(&cluster.executor) as Arc<dyn Executor>;
-                Ok(Self { executor, cache: None, builds, scratch, cluster: Some(cluster), left_out })
+                Ok(Self {
+                    executor,
+                    cache: cluster.cache.clone(),
+                    builds,
+                    scratch,
+                    cluster: Some(cluster),
+                    left_out,
+                })
             }
         }
     }

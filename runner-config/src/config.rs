@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use runner_core::{Finding, Secret};
+use runner_core::{CacheFormat, Finding, Secret};
 use runner_k8s::config::{KeyClass, KubernetesConfig};
 
 use crate::table::FLAGS;
@@ -246,12 +246,16 @@ pub struct JobQueuing {
 /// Where caches of jobs are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheConfig {
-    /// What the names of all entries begin with; may be empty.
+    /// What the names of all objects in a bucket begin with; may be empty.
     pub path: String,
     /// Whether runners find each other's entries.
     pub is_shared: bool,
-    /// The largest archive that is uploaded, in bytes; `None`: no limit.
+    /// The largest entry that is saved, in bytes as they are stored; `None`: no limit.
     pub max_uploaded_archive_size: Option<u64>,
+    /// How entries are stored.
+    pub format: CacheFormat,
+    /// Whether a bucket that is not there is made.
+    pub is_bucket_made: bool,
     /// The store.
     pub store: CacheStore,
 }
@@ -260,11 +264,9 @@ pub struct CacheConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CacheStore {
     /// One that speaks S3.
-    S3(S3Config),
-    /// Google Cloud Storage.
-    Gcs(GcsConfig),
-    /// Azure Blob Storage.
-    Azure(AzureConfig),
+    S3(Box<S3Config>),
+    /// A directory of this machine, by its path.
+    Directory(String),
 }
 
 /// A store that speaks S3.
@@ -323,44 +325,4 @@ pub enum S3Encryption {
     Kms(String),
     /// With this key of its key service, twice.
     KmsTwice(String),
-}
-
-/// Google Cloud Storage.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GcsConfig {
-    /// The bucket.
-    pub bucket: String,
-    /// What is shown to it.
-    pub credentials: GcsCredentials,
-    /// The domain of the cloud.
-    pub universe_domain: String,
-}
-
-/// What is shown to Google Cloud Storage.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GcsCredentials {
-    /// An account with its private key, in PEM.
-    Key {
-        /// The account.
-        access_id: Secret,
-        /// Its private key.
-        private_key: Secret,
-    },
-    /// A file with both, by its path.
-    File(String),
-    /// The identity of the machine or of the service account.
-    Machine,
-}
-
-/// Azure Blob Storage.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AzureConfig {
-    /// The account.
-    pub account: String,
-    /// Its key; `None`: the identity of the machine.
-    pub key: Option<Secret>,
-    /// The container.
-    pub container: String,
-    /// The domain of the store.
-    pub storage_domain: String,
 }

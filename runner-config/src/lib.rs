@@ -35,7 +35,10 @@ mod surroundings;
 pub mod system_id;
 mod table;
 
-pub use config::{Config, ExecutorConfig, OnShutdown, Report, RunnerConfig, TokenSource};
+pub use config::{
+    CacheConfig, CacheStore, Config, ExecutorConfig, OnShutdown, Report, RunnerConfig, S3Config,
+    S3Credentials, S3Encryption, TokenSource,
+};
 pub use diff::Diff;
 pub use file::{ConfigFile, LoadError};
 pub use key::Key;

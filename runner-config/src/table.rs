@@ -9,7 +9,7 @@ mod flags;
 mod global;
 mod runner;
 
-pub(crate) use cache::{AzureKeys, CacheKeys, GcsKeys, S3Keys};
+pub(crate) use cache::{AzureKeys, CacheKeys, GcsKeys, NO_AZURE, NO_GCS, S3Keys};
 pub use flags::{FLAGS, Flag};
 pub(crate) use global::{
     ExperimentalKeys, GlobalKeys, LogrotateKeys, SessionServerKeys, SnowplowKeys, UsageLoggerKeys,

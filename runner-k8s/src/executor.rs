@@ -28,6 +28,7 @@ use crate::{
 
 mod adopt;
 mod attempt;
+mod caches;
 mod course;
 mod end;
 mod job;

@@ -36,6 +36,7 @@ const JOB: &str = "job";
 const ORDER: &str = "order";
 const REMOTE: &str = "remote";
 const RECORD: &str = "record";
+const CACHES: &str = "caches";
 const LOGINS: &str = ".dockerconfigjson";
 
 /// A job as it is stored, without the job itself.
@@ -117,6 +118,8 @@ pub(crate) struct Storing<'a> {
     /// How the agent reaches the source by itself.
     pub(crate) remote: Option<&'a RemoteReport>,
     pub(crate) record: Record,
+    /// What is granted to the job's caches, [packed](pack).
+    pub(crate) caches: Option<Vec<u8>>,
     /// Values that the pod refers to by key.
     pub(crate) values: BTreeMap<String, String>,
 }
@@ -163,6 +166,9 @@ impl Storing<'_> {
         data.insert(RECORD.to_owned(), json(&self.record)?);
         if let Some(remote) = self.remote {
             data.insert(REMOTE.to_owned(), json(remote)?);
+        }
+        if let Some(caches) = self.caches {
+            data.insert(CACHES.to_owned(), ByteString(caches));
         }
         for (key, value) in self.values {
             data.insert(key, ByteString(value.into_bytes()));
@@ -284,8 +290,9 @@ impl Stored {
     }
 }
 
-fn pack(job: &JobSpec) -> Result<Vec<u8>> {
-    let text = serde_json::to_vec(job).map_err(unreadable)?;
+/// The text of `value`, compressed.
+pub(crate) fn pack(value: &impl Serialize) -> Result<Vec<u8>> {
+    let text = serde_json::to_vec(value).map_err(unreadable)?;
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(&text).and_then(|()| encoder.finish()).map_err(unreadable)
 }

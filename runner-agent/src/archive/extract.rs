@@ -8,10 +8,8 @@ use std::{
 };
 
 use runner_cache::{
-    Summary,
-    archive::ensure_space,
     blocking::{self, Interrupt},
-    io_error,
+    ensure_space, io_error,
     tree::{Attributes, TreeError, TreeWriter, relative_path},
 };
 use runner_core::Result;
@@ -26,6 +24,15 @@ const KINDS: u32 = 0o170_000;
 const LINK: u32 = 0o120_000;
 const FOLDER: u32 = 0o040_000;
 const FILE: u32 = 0o100_000;
+
+/// What was unpacked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Files, folders and links.
+    pub files: u64,
+    /// Size of the files, in bytes.
+    pub bytes: u64,
+}
 
 /// Unpacks the zip archive `archive` into `folder`, which must exist. Files that are there are replaced.
 ///
@@ -69,7 +76,6 @@ fn unpack(
     interrupt: &Interrupt,
     prepare: fn(TreeWriter) -> TreeWriter,
 ) -> Result<Summary> {
-    let archive_bytes = archive.metadata().map_err(|cause| io_error(OPERATION, cause))?.len();
     let zip = ZipArchive::new(BufReader::new(archive)).map_err(read_error);
     let mut zip = zip.map_err(|error| error.during(OPERATION))?;
     let plan = plan(&zip, interrupt).map_err(|error| error.during(OPERATION))?;
@@ -82,7 +88,7 @@ fn unpack(
         written.and(finished)
     });
     unpacked.map_err(|error| error.during(OPERATION))?;
-    Ok(Summary { files: plan.len() as u64, bytes, archive_bytes, left_out: 0 })
+    Ok(Summary { files: plan.len() as u64, bytes })
 }
 
 /// An entry whose name is harmless.

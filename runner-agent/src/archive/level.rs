@@ -1,6 +1,6 @@
 //! How hard to compress.
 
-/// A trade of time for size (`ARTIFACT_COMPRESSION_LEVEL`).
+/// A trade of time for size (`ARTIFACT_COMPRESSION_LEVEL`, `CACHE_COMPRESSION_LEVEL`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Level {
     /// Not at all.

@@ -13,7 +13,7 @@ use super::{
     colour,
     workplace::{Workplace, amount},
 };
-use crate::archive::{Level, Packed, extract_file, only_regular, pack};
+use crate::archive::{Packed, Summary, extract_file, only_regular, pack};
 
 mod spool;
 
@@ -77,7 +77,7 @@ async fn download_once(
     dependency: &Dependency,
     store: &dyn ArtifactStore,
     project: &Path,
-) -> Result<runner_cache::Summary> {
+) -> Result<Summary> {
     // Beside the work tree, and so in the job's directory: a zip archive is read from its end.
     let beside = project.parent().unwrap_or(project);
     let spool = Spool::fill(beside, store.download(dependency).await?).await?;
@@ -139,7 +139,7 @@ async fn upload_one(spec: &ArtifactSpec, store: &dyn ArtifactStore, place: &Work
         folder: place.project.to_owned(),
         files,
         format: spec.format,
-        level: level(place).await,
+        level: place.level("ARTIFACT_COMPRESSION_LEVEL").await,
         reader: Arc::clone(&place.reader),
     };
     send(&artifact, &packed, store, place).await?;
@@ -190,17 +190,6 @@ fn filename(spec: &ArtifactSpec, place: &Workplace<'_>) -> String {
         ArtifactFormat::Gzip => format!("{name}.gz"),
         ArtifactFormat::Raw => name.to_owned(),
     }
-}
-
-async fn level(place: &Workplace<'_>) -> Level {
-    let name = place.variables.value("ARTIFACT_COMPRESSION_LEVEL");
-    if let Some(level) = Level::named(&name) {
-        return level;
-    }
-    place
-        .warn(&format!("ARTIFACT_COMPRESSION_LEVEL is {name:?}, which is no level: the default is taken"))
-        .await;
-    Level::default()
 }
 
 #[cfg(test)]

@@ -2,19 +2,23 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use runner_cache::{SaveOptions, Saved, Source, Transfer, TransferConfig};
 use runner_core::{
-    CacheBackend, CacheScope, Error, ReadGrant, Result,
-    job::{CacheSpec, Variables},
+    CacheBackend, CacheFormat, CacheScope, Error, ErrorKind, ReadGrant, Result, WriteGrant, cache::CacheKeys,
+    job::CacheSpec,
 };
-
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{
-    attempts,
+    attempts, duration,
     workplace::{Workplace, amount, size},
 };
+use crate::archive::Level;
 
-mod key;
+mod restored;
+mod zipped;
+
+pub(crate) use restored::Restored;
 
 /// Where the caches of a job are.
 #[derive(Debug, Clone, Copy)]
@@ -27,42 +31,77 @@ pub(crate) struct Caches<'a> {
     pub(crate) attempts: u32,
 }
 
+impl Caches<'_> {
+    /// What moves the bytes of what the backend grants.
+    fn transfer(&self) -> Transfer {
+        let authorities = self.backend.authorities().map(str::to_owned);
+        Transfer::new(TransferConfig { authorities, ..TransferConfig::default() })
+    }
+}
+
 /// Whether [`restore`] has anything to do or to say.
 pub(crate) fn any_to_restore(specs: &[CacheSpec]) -> bool {
-    specs.iter().any(is_any)
+    specs.iter().any(CacheSpec::is_any)
 }
 
 /// Whether [`save`] has anything to do or to say, for a job that `succeeded` so far.
 pub(crate) fn any_to_save(specs: &[CacheSpec], succeeded: bool) -> bool {
-    specs.iter().any(|spec| is_any(spec) && spec.when.applies(succeeded))
+    specs.iter().any(|spec| spec.is_any() && spec.when.applies(succeeded))
 }
 
-fn is_any(spec: &CacheSpec) -> bool {
-    spec.untracked || !spec.paths.is_empty()
+/// What one cache costs.
+struct Meter {
+    transfer: Transfer,
+    begun: Instant,
 }
 
-/// Restores the caches of a job into its work tree. One that is not there, or cannot be read, is passed over.
+impl Meter {
+    fn new(caches: Caches<'_>) -> Self {
+        Self { transfer: caches.transfer(), begun: Instant::now() }
+    }
+
+    /// For a line that says what was in vain.
+    fn cost(&self) -> String {
+        let traffic = self.transfer.traffic();
+        format!(
+            "it cost {} and {}",
+            duration::show(self.begun.elapsed()),
+            size(traffic.sent + traffic.received)
+        )
+    }
+}
+
+/// Restores the caches of a job into its work tree. One that is not there, or cannot be read, is passed over. What a save needs
+/// to know is kept in `restored`.
 ///
 /// # Cancellation
 /// May be dropped: what was restored until then stays.
-pub(crate) async fn restore(specs: &[CacheSpec], caches: Caches<'_>, place: &Workplace<'_>) {
-    for spec in specs.iter().filter(|spec| is_any(spec)) {
-        let Some(key) = usable_key(&spec.key, place).await else { continue };
-        if !spec.policy.pulls() {
-            place.log.line(&format!("Cache {key} is not restored: its policy is push")).await;
-            continue;
+pub(crate) async fn restore(
+    specs: &[CacheSpec],
+    caches: Caches<'_>,
+    place: &Workplace<'_>,
+    restored: &mut Restored,
+) {
+    for spec in specs.iter().filter(|spec| spec.is_any()) {
+        let keys = CacheKeys::of(spec, place.variables);
+        for warning in &keys.warnings {
+            place.warn(warning).await;
         }
-        let mut keys = vec![key];
-        keys.extend(fallbacks(spec, place).await);
-        restore_one(&keys, caches, place).await;
+        match keys.key() {
+            None => {}
+            Some(_) if spec.policy.pulls() => restore_one(&keys.keys, caches, place, restored).await,
+            Some(key) => place.log.line(&format!("Cache {key} is not restored: its policy is push")).await,
+        }
     }
 }
 
 /// Tries the keys in order, until an entry was restored.
-async fn restore_one(keys: &[String], caches: Caches<'_>, place: &Workplace<'_>) {
+async fn restore_one(keys: &[String], caches: Caches<'_>, place: &Workplace<'_>, restored: &mut Restored) {
+    let of = keys.first().map_or("", String::as_str);
     let mut rest = keys;
     while let Some((key, fallbacks)) = rest.split_first() {
         place.log.line(&format!("Restoring cache {key}…")).await;
+        let meter = Meter::new(caches);
         let grant = match lookup_patiently(key, fallbacks, caches, place).await {
             Ok(Some(grant)) => grant,
             Ok(None) => {
@@ -70,15 +109,21 @@ async fn restore_one(keys: &[String], caches: Caches<'_>, place: &Workplace<'_>)
                 return;
             }
             Err(error) => {
-                place.warn(&format!("no cache is restored: failed to {}", error.chain())).await;
+                let text = format!("no cache is restored: failed to {}; {}", error.chain(), meter.cost());
+                place.warn(&text).await;
                 return;
             }
         };
-        match unpack_patiently(&grant, caches, place).await {
+        match unpack_patiently(&grant, (of, caches, place), &meter, restored).await {
             Ok(()) => return,
             Err(error) => {
-                let text = format!("cache {} is not restored: failed to {}", grant.key, error.chain());
-                place.warn(&text).await;
+                if error.kind() == ErrorKind::Corrupt {
+                    restored.is_damaged(&grant);
+                }
+                let (key, chain) = (&grant.key, error.chain());
+                place
+                    .warn(&format!("cache {key} is not restored: failed to {chain}; {}", meter.cost()))
+                    .await;
             }
         }
         let failed = rest.iter().position(|key| *key == grant.key).unwrap_or(rest.len());
@@ -102,10 +147,15 @@ async fn lookup_patiently(
     }
 }
 
-async fn unpack_patiently(grant: &ReadGrant, caches: Caches<'_>, place: &Workplace<'_>) -> Result<()> {
+async fn unpack_patiently(
+    grant: &ReadGrant,
+    (of, caches, place): (&str, Caches<'_>, &Workplace<'_>),
+    meter: &Meter,
+    restored: &mut Restored,
+) -> Result<()> {
     let mut tried = 1;
     loop {
-        match unpack(grant, place).await {
+        match unpack(grant, (of, place), meter, restored).await {
             Err(error) if error.is_retryable() && tried < caches.attempts => wait(tried, &error, place).await,
             unpacked => return unpacked,
         }
@@ -118,10 +168,26 @@ async fn wait(tried: u32, error: &Error, place: &Workplace<'_>) {
     sleep(attempts::pause(tried)).await;
 }
 
-async fn unpack(grant: &ReadGrant, place: &Workplace<'_>) -> Result<()> {
-    let restored = runner_cache::restore(grant, place.project).await?;
-    let amount = amount(restored.files, restored.bytes);
-    place.log.line(&format!("Cache {} restored: {amount}", grant.key)).await;
+async fn unpack(
+    grant: &ReadGrant,
+    (of, place): (&str, &Workplace<'_>),
+    meter: &Meter,
+    restored: &mut Restored,
+) -> Result<()> {
+    let (files, bytes) = match grant.format {
+        CacheFormat::Packs => {
+            let done = runner_cache::restore(grant, place.project, &meter.transfer).await?;
+            restored.keep(of, done.kept);
+            (done.files, done.bytes)
+        }
+        CacheFormat::Zip => {
+            let done = zipped::restore(grant, place, &meter.transfer).await?;
+            (done.files, done.bytes)
+        }
+    };
+    let (key, amount, received) = (&grant.key, amount(files, bytes), size(meter.transfer.traffic().received));
+    let span = duration::show(meter.begun.elapsed());
+    place.log.line(&format!("Cache {key} restored: {amount}; {received} received in {span}")).await;
     Ok(())
 }
 
@@ -129,90 +195,96 @@ async fn unpack(grant: &ReadGrant, place: &Workplace<'_>) -> Result<()> {
 ///
 /// # Cancellation
 /// May be dropped: a cache that is not saved whole is not saved.
-pub(crate) async fn save(specs: &[CacheSpec], succeeded: bool, caches: Caches<'_>, place: &Workplace<'_>) {
-    for spec in specs.iter().filter(|spec| is_any(spec) && spec.when.applies(succeeded)) {
-        let Some(key) = usable_key(&spec.key, place).await else { continue };
+pub(crate) async fn save(
+    specs: &[CacheSpec],
+    succeeded: bool,
+    caches: Caches<'_>,
+    place: &Workplace<'_>,
+    mut restored: Restored,
+) {
+    for spec in specs.iter().filter(|spec| spec.is_any() && spec.when.applies(succeeded)) {
+        // What was changed of its keys was said when it was restored.
+        let keys = CacheKeys::of(spec, place.variables);
+        let Some(key) = keys.key() else { continue };
         if !spec.policy.pushes() {
             place.log.line(&format!("Cache {key} is not saved: its policy is pull")).await;
             continue;
         }
         place.log.line(&format!("Saving cache {key}…")).await;
-        if let Err(error) = save_one(spec, &key, caches, place).await {
-            place.warn(&format!("cache {key} is not saved: failed to {}", error.chain())).await;
+        let meter = Meter::new(caches);
+        if let Err(error) = save_one(spec, &keys, (caches, place), &meter, &mut restored).await {
+            let chain = error.chain();
+            place.warn(&format!("cache {key} is not saved: failed to {chain}; {}", meter.cost())).await;
         }
     }
 }
 
-async fn save_one(spec: &CacheSpec, key: &str, caches: Caches<'_>, place: &Workplace<'_>) -> Result<()> {
+async fn save_one(
+    spec: &CacheSpec,
+    keys: &CacheKeys,
+    (caches, place): (Caches<'_>, &Workplace<'_>),
+    meter: &Meter,
+    restored: &mut Restored,
+) -> Result<()> {
+    let (key, fallbacks) = (keys.key().unwrap_or_default(), keys.fallbacks());
     let files = place.select(&spec.paths, &[], spec.untracked).await?;
     if files.is_empty() {
         place.warn(&format!("no files to cache, so cache {key} is not saved")).await;
         return Ok(());
     }
-    pack(key, files, caches, place).await
-}
-
-async fn pack(key: &str, files: Vec<PathBuf>, caches: Caches<'_>, place: &Workplace<'_>) -> Result<()> {
-    let grant = caches.backend.begin(caches.scope, key).await?;
-    let saved = match runner_cache::save(&grant, place.project, files, Arc::clone(&place.reader)).await {
+    let mut grant = caches.backend.begin(caches.scope, key, fallbacks).await?;
+    restored.mend(&mut grant);
+    let level = place.level("CACHE_COMPRESSION_LEVEL").await;
+    let saved = match pack(&grant, files, level, place, (meter, restored)).await {
         Ok(saved) => caches.backend.publish(&grant).await.map(|()| saved),
         Err(error) => Err(error),
     };
     match saved {
-        Ok(saved) => {
-            let (amount, stored) = (amount(saved.files, saved.bytes), size(saved.archive_bytes));
-            place.log.line(&format!("Cache saved: {amount} ({stored} stored)")).await;
-            if saved.left_out > 0 {
-                let text =
-                    format!("{} of the files vanished or cannot be stored (sockets, pipes)", saved.left_out);
-                place.warn(&text).await;
-            }
-            Ok(())
-        }
+        Ok(saved) => say(&saved, &grant, meter, place).await,
         Err(error) => {
             // What the abort fails with says nothing new; a sweep removes what is left.
             drop(caches.backend.abort(&grant).await);
-            Err(error)
+            return Err(error);
         }
     }
+    Ok(())
 }
 
-/// The key after expansion; `None` where nothing is left of it. What was changed is said.
-async fn usable_key(key: &str, place: &Workplace<'_>) -> Option<String> {
-    let expanded = if key.is_empty() { key::DEFAULT.to_owned() } else { place.variables.expand(key) };
-    match key::clean(&expanded) {
-        Some(clean) if clean == expanded => Some(clean),
-        Some(clean) => {
-            place.warn(&format!("the cache's key {expanded:?} is used as {clean:?}")).await;
-            Some(clean)
-        }
-        None => {
-            place
-                .warn(&format!("there is nothing left of the cache's key {key:?}, so it has no cache"))
-                .await;
-            None
-        }
+async fn pack(
+    grant: &WriteGrant,
+    files: Vec<PathBuf>,
+    level: Level,
+    place: &Workplace<'_>,
+    (meter, restored): (&Meter, &mut Restored),
+) -> Result<Saved> {
+    if grant.format == CacheFormat::Zip {
+        return zipped::save(grant, files, level, place, &meter.transfer).await;
     }
+    let level = match level {
+        Level::Fastest => runner_cache::Level::Fastest,
+        Level::Fast => runner_cache::Level::Fast,
+        Level::Default => runner_cache::Level::Default,
+        Level::Slow => runner_cache::Level::Slow,
+        Level::Slowest => runner_cache::Level::Slowest,
+    };
+    let options = SaveOptions { level, limit: grant.limit, kept: restored.take(&grant.key) };
+    let source = Source { root: place.project.to_owned(), files, reader: Arc::clone(&place.reader) };
+    runner_cache::save(grant, source, options, &meter.transfer).await
 }
 
-/// The keys to try after the first one.
-async fn fallbacks(spec: &CacheSpec, place: &Workplace<'_>) -> Vec<String> {
-    let mut keys = Vec::new();
-    for key in spec.fallback_keys.iter().filter(|key| !place.variables.expand(key).is_empty()) {
-        keys.extend(usable_key(key, place).await);
+async fn say(saved: &Saved, grant: &WriteGrant, meter: &Meter, place: &Workplace<'_>) {
+    let (amount, sent) = (amount(saved.files, saved.bytes), size(saved.sent));
+    let span = duration::show(meter.begun.elapsed());
+    let line = match (saved.sent, grant.base.is_some() && grant.format == CacheFormat::Packs) {
+        (0, _) => format!("Cache saved: {amount}; nothing changed, so nothing was sent ({span})"),
+        (_, true) => format!("Cache saved: {amount}; {sent} sent in {span}, the rest was there"),
+        (_, false) => format!("Cache saved: {amount}; {sent} sent in {span}"),
+    };
+    place.log.line(&line).await;
+    if saved.left_out > 0 {
+        let text = format!("{} of the files vanished or cannot be stored (sockets, pipes)", saved.left_out);
+        place.warn(&text).await;
     }
-    keys.extend(common_fallback(place.variables, place).await);
-    keys
-}
-
-/// `CACHE_FALLBACK_KEY`, unless it would give the cache of protected refs to everybody.
-async fn common_fallback(variables: &Variables, place: &Workplace<'_>) -> Option<String> {
-    let key = key::clean(&variables.value("CACHE_FALLBACK_KEY"))?;
-    if key::is_protected(&key) {
-        place.warn(&format!("CACHE_FALLBACK_KEY is ignored: {key:?} ends with \"-protected\"")).await;
-        return None;
-    }
-    Some(key)
 }
 
 #[cfg(test)]

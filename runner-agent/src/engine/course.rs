@@ -8,7 +8,9 @@ use runner_core::{
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{
-    Engine, colour, duration,
+    Engine,
+    caches::Restored,
+    colour, duration,
     files::Ground,
     limit::{Halt, Limit},
     process::{End, Ran, drain},
@@ -97,6 +99,8 @@ pub(crate) struct Course {
     pub(crate) script_begun: bool,
     /// The job's own directory, once it was looked at.
     pub(crate) ground: Option<Ground>,
+    /// What is known of the caches that were restored.
+    pub(crate) restored: Restored,
     phases: Vec<PhaseRecord>,
     usage: Usage,
     running: Option<(Phase, SystemTime, Instant)>,

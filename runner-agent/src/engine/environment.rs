@@ -185,17 +185,8 @@ fn assemble(
         }
     });
     let (paths, files) = place_files(&all, &places.temporary);
-    let variables = paths
-        .0
-        .iter()
-        .map(|variable| Variable {
-            value: if variable.raw { variable.value.clone() } else { paths.expand(&variable.value) },
-            raw: true,
-            ..variable.clone()
-        })
-        .collect();
     let base = inherited(settings.environment.clone());
-    (Environment { base, variables: Variables(variables), added: Vec::new(), added_file }, files, warnings)
+    (Environment { base, variables: paths.expanded(), added: Vec::new(), added_file }, files, warnings)
 }
 
 fn inherited(mut pairs: Pairs) -> Pairs {

@@ -50,7 +50,7 @@ pub(crate) async fn work(engine: &mut Engine, course: &mut Course) {
         return course.stopped_by(engine, obstacle);
     }
     if steps::main_steps(engine).next().is_some() {
-        if let Err(obstacle) = hand_over(engine, &mut limit.clone()).await {
+        if let Err(obstacle) = hand_over(engine, course, &mut limit.clone()).await {
             return course.stopped_by(engine, obstacle);
         }
         course.begin(engine, Phase::Script, "Running the script").await;
@@ -95,7 +95,7 @@ async fn before_script(
     got?;
     if engine.cache.is_some() && caches::any_to_restore(&engine.job.caches) {
         course.begin(engine, Phase::RestoreCache, "Restoring caches").await;
-        let restored = restore(engine, environment, limit).await;
+        let restored = restore(engine, environment, course, limit).await;
         course.end(engine).await;
         restored?;
     }
@@ -109,18 +109,25 @@ async fn before_script(
 }
 
 /// Gives the work tree to those who run the script.
-async fn hand_over(engine: &Engine, limit: &mut Limit) -> Phased {
+async fn hand_over(engine: &Engine, course: &mut Course, limit: &mut Limit) -> Phased {
     let project = [engine.places.project.clone()];
-    Ok(limit.bound(engine.build.take_over(&project)).await??)
+    limit.bound(engine.build.take_over(&project)).await??;
+    Ok(limit.bound(course.restored.look_again(&engine.places.project, reader(engine))).await?)
 }
 
-async fn restore(engine: &Engine, environment: &Environment, limit: &mut Limit) -> Phased {
+async fn restore(
+    engine: &Engine,
+    environment: &Environment,
+    course: &mut Course,
+    limit: &mut Limit,
+) -> Phased {
     let attempts = attempts(engine, environment, "RESTORE_CACHE_ATTEMPTS").await;
     let scope = engine.cache_scope();
     let Some(caches) = engine.caches(&scope, attempts) else { return Ok(()) };
     let untracked = UntrackedFiles::new(engine, environment, limit);
     let place = workplace(engine, environment, &untracked);
-    Ok(limit.bound(caches::restore(&engine.job.caches, caches, &place)).await?)
+    let work = caches::restore(&engine.job.caches, caches, &place, &mut course.restored);
+    Ok(limit.bound(work).await?)
 }
 
 async fn download(engine: &Engine, environment: &Environment, limit: &mut Limit) -> Phased {
@@ -160,7 +167,8 @@ async fn save_caches(engine: &Engine, environment: &Environment, course: &mut Co
     let mut limit = Limit::new(engine.stop.clone()).outliving_cancel().within(Instant::now(), allowed);
     let untracked = UntrackedFiles::new(engine, environment, &limit);
     let place = workplace(engine, environment, &untracked);
-    let work = caches::save(&engine.job.caches, course.is_good(), caches, &place);
+    let restored = std::mem::take(&mut course.restored);
+    let work = caches::save(&engine.job.caches, course.is_good(), caches, &place, restored);
     if let Err(Halt::TimedOut(allowed)) = limit.bound(work).await {
         let text =
             format!("saving caches took longer than {}, so they are not saved", duration::show(allowed));

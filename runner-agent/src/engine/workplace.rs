@@ -9,7 +9,7 @@ use runner_cache::reader::TreeReader;
 use runner_core::{Result, job::Variables, log::JobLog};
 
 use super::{colour, files};
-use crate::archive::{Untracked, Wanted, select};
+use crate::archive::{Level, Untracked, Wanted, select};
 
 /// The work tree of a job, and where to speak of it.
 #[derive(Debug, Clone)]
@@ -30,6 +30,16 @@ impl Workplace<'_> {
     /// Says that something may be wrong, although the job goes on.
     pub(crate) async fn warn(&self, text: &str) {
         self.log.line(&colour::warning(text)).await;
+    }
+
+    /// How hard to compress, as the variable `name` says.
+    pub(crate) async fn level(&self, name: &str) -> Level {
+        let value = self.variables.value(name);
+        if let Some(level) = Level::named(&value) {
+            return level;
+        }
+        self.warn(&format!("{name} is {value:?}, which is no level: the default is taken")).await;
+        Level::default()
     }
 
     /// Whether the job has left its work tree where it was.

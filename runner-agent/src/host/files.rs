@@ -15,19 +15,29 @@ use crate::workspace::removal;
 
 /// Facts as they travel, in JSON: numbers have no names there.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Told(u8, u32, u64, (i64, i64), (u64, u64), u64, Vec<u8>);
+pub(super) struct Told(u8, u32, (u64, u64), [(i64, i64); 2], (u64, u64), u64, Vec<u8>);
 
 impl From<Facts> for Told {
     fn from(facts: Facts) -> Self {
-        let Facts { kind, mode, size, modified, identity, names, target } = facts;
-        Self(number(kind), mode, size, modified, identity, names, target)
+        let Facts { kind, mode, size, allocated, modified, changed, identity, names, target } = facts;
+        Self(number(kind), mode, (size, allocated), [modified, changed], identity, names, target)
     }
 }
 
 impl From<Told> for Facts {
     fn from(told: Told) -> Self {
-        let Told(number, mode, size, modified, identity, names, target) = told;
-        Self { kind: kind(number), mode: mode & 0o777, size, modified, identity, names, target }
+        let Told(number, mode, (size, allocated), [modified, changed], identity, names, target) = told;
+        Self {
+            kind: kind(number),
+            mode: mode & 0o777,
+            size,
+            allocated,
+            modified,
+            changed,
+            identity,
+            names,
+            target,
+        }
     }
 }
 

@@ -12,10 +12,13 @@ use std::{
 use flate2::read::GzDecoder;
 use fs_err as fs;
 use nix::sys::stat::{Mode, umask};
+use runner_cache::GrantedCache;
 use runner_core::{
-    ArtifactStore, Event, EventSink, FailureReason, JobEnd, JobEvent, JobOutcome, JobSpec, RemoteReport,
+    ArtifactStore, CacheBackend, Event, EventSink, FailureReason, JobEnd, JobEvent, JobOutcome, JobSpec,
+    RemoteReport,
     agent::{AgentEvent, EndRecord, Order, Reports},
     artifact::NoArtifacts,
+    cache::CacheGrants,
     executor::Stop,
     log::{JobLog, Masks},
     report::Reporter,
@@ -64,6 +67,8 @@ struct Work {
     order: Order,
     /// How its source is reached without the manager.
     remote: Option<RemoteReport>,
+    /// What the manager granted to its caches.
+    caches: Option<CacheGrants>,
 }
 
 /// Runs the job to its end. It fails only where it cannot even tell.
@@ -100,7 +105,7 @@ pub(super) fn await_installed() -> io::Result<()> {
             if start.elapsed() > INSTALLATION {
                 return Err(io::Error::other("the helper did not put its agent in place"));
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            sleep(Duration::from_millis(1)).await;
         }
         Ok(())
     })
@@ -144,13 +149,23 @@ impl Work {
         let mut text = Vec::new();
         GzDecoder::new(packed.as_slice()).read_to_end(&mut text)?;
         let job = serde_json::from_slice(&text)?;
-        let order = serde_json::from_slice(&fs::read(folder.join("order"))?)?;
+        let mut order: Order = serde_json::from_slice(&fs::read(folder.join("order"))?)?;
         let remote = match fs::read(folder.join("remote")) {
             Ok(text) => Some(serde_json::from_slice(&text)?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        Ok(Self { job, order, remote })
+        let caches = fs::read(folder.join("caches")).ok().and_then(|packed| {
+            let read = serde_json::from_reader(GzDecoder::new(packed.as_slice()));
+            if let Err(error) = &read {
+                // No cache is worth a job.
+                order
+                    .greeting
+                    .push(format!("WARNING: the job has no cache: what was granted cannot be read: {error}"));
+            }
+            read.ok()
+        });
+        Ok(Self { job, order, remote, caches })
     }
 }
 
@@ -160,7 +175,7 @@ fn part_name(part: usize) -> String {
 
 async fn run(work: Work, listener: UnixListener, nonce: String, terminate: Signal) -> io::Result<()> {
     let output = Output::new(io::stdout());
-    let Work { job, order, remote } = work;
+    let Work { job, order, remote, caches } = work;
     let job = Arc::new(job);
     let remote = remote.as_ref().map(Remote::of).transpose().map_err(io::Error::other)?.flatten();
     let Reporting { spool, reporter, log_start } = Reporting::of(&order, remote.as_ref(), &output).await;
@@ -207,7 +222,7 @@ async fn run(work: Work, listener: UnixListener, nonce: String, terminate: Signa
         sources,
         build: Arc::clone(&build) as Arc<dyn Host>,
         artifacts,
-        cache: None,
+        cache: caches.map(|grants| Arc::new(GrantedCache::new(grants)) as Arc<dyn CacheBackend>),
         log: log.clone(),
         events: events(output.clone()),
         stop: stop_receiver,

@@ -19,7 +19,7 @@ pub(crate) type Variables = BTreeMap<String, String>;
 pub(crate) struct ConfigPath {
     /// The config. Without it: CONFIG_FILE, else /etc/gitlab-runner/config.toml for root and
     /// ~/.gitlab-runner/config.toml for others.
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", global = true)]
     pub(crate) config: Option<PathBuf>,
 }
 

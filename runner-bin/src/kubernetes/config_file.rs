@@ -5,14 +5,17 @@ use std::path::Path;
 use anyhow::anyhow;
 use runner_config::{Config, ExecutorConfig, RunnerConfig, Surroundings};
 
-use crate::fault::{Fault, WrongFile};
+use crate::{
+    fault::{Fault, WrongFile},
+    wire,
+};
 
 /// The runner of that name in the file, or the first one that is for Kubernetes.
 pub(super) fn read(path: &Path, name: Option<&str>) -> Result<RunnerConfig, Fault> {
     let text = fs_err::read_to_string(path).map_err(Fault::wrong_use)?;
     let shown = path.display().to_string();
     let parsed = runner_config::parse(&shown, &text);
-    let config = parsed.resolve_offline(&Surroundings::default());
+    let config = parsed.resolve_offline(&Surroundings::new(wire::variables()));
     let config = config.map_err(|mistakes| Fault::wrong_use(WrongFile::from(mistakes)))?;
     choose(config, name, &shown)
 }

@@ -4,15 +4,17 @@ use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use runner_agent::local::{LocalConfig, LocalExecutor};
-use runner_cache::{DirectoryCache, name};
+use runner_cache::name;
 use runner_config::{ExecutorConfig, Report, RunnerConfig, registration::Server};
 use runner_core::{
     CacheBackend, Executor, Finding, JobSource, Severity, executor::LogLimits, run::RunnerConfig as Ready,
 };
 use runner_gitlab::{Client, GitLabSource, RunnerInfo, SourceSettings, register};
 use runner_k8s::{KubernetesExecutor, KubernetesSettings, config::KubernetesConfig};
+use tokio::time::timeout;
 
 use crate::{
+    cache_store::{self, StoreSurrounding},
     cli::accounts::Variables,
     configured::{Additions, ConfiguredSource},
     connection::connection,
@@ -20,6 +22,9 @@ use crate::{
     short_token::short_token,
     wire,
 };
+
+/// A store that does not answer holds up a runner no longer than this.
+const CHECK_OF_CACHE: Duration = Duration::from_secs(20);
 
 /// What all runners share.
 #[derive(Debug)]
@@ -43,6 +48,7 @@ pub(super) async fn prepare(
     let identity = identity(config);
     let server = Server { url: config.url.clone(), tls: config.tls.clone() };
     let mut connection = connection(&server, &surrounding.folder, &surrounding.variables)?;
+    let ca = connection.ca.clone();
     connection.response_timeout = connection.response_timeout.max(config.artifact.response_header_timeout);
     connection.upload_timeout = config.artifact.upload_timeout;
     let info = RunnerInfo::new(config.executor.name());
@@ -58,14 +64,18 @@ pub(super) async fn prepare(
     settings.unhealthy_requests_limit = config.unhealthy_requests_limit;
     settings.unhealthy_interval = config.unhealthy_interval;
     settings.clone_url.clone_from(&config.clone_url);
+    let cache = cache(config, &identity, surrounding, ca)?;
     let source = GitLabSource::new(settings)?;
     said(config, executor.check().await)?;
+    if let Some(cache) = &cache {
+        say_of_cache(config, &**cache).await;
+    }
     let source: Arc<dyn JobSource> = Arc::new(ConfiguredSource::new(Arc::new(source), Additions::of(config)));
     let title = if config.name.is_empty() { identity.clone() } else { format!("{} {identity}", config.name) };
     Ok(Ready {
         title,
         lease_name,
-        cache: cache(config),
+        cache,
         limit: config.limit.and_then(NonZeroUsize::new),
         requests: NonZeroUsize::new(config.request_concurrency).unwrap_or(NonZeroUsize::MIN),
         log: LogLimits {
@@ -161,14 +171,33 @@ fn kubernetes_settings(
     Ok(settings)
 }
 
-/// Jobs in pods have no cache yet; others keep theirs on this machine.
-fn cache(config: &RunnerConfig) -> Option<Arc<dyn CacheBackend>> {
-    match config.executor {
-        ExecutorConfig::Kubernetes(_) => None,
-        ExecutorConfig::Shell => {
-            let folder = config.cache_dir.as_ref().map_or_else(|| home("cache"), PathBuf::from);
-            Some(Arc::new(DirectoryCache::new(&folder)))
+/// The store that the config names; without one, jobs on this machine keep their caches there, and those in pods have none.
+fn cache(
+    config: &RunnerConfig,
+    identity: &str,
+    surrounding: &Surrounding,
+    ca: Option<String>,
+) -> Result<Option<Arc<dyn CacheBackend>>> {
+    match (&config.cache, &config.executor) {
+        (Some(cache), _) => {
+            let parts = StoreSurrounding { identity, variables: &surrounding.variables, ca };
+            Ok(Some(cache_store::backend(cache, &parts)?))
         }
+        (None, ExecutorConfig::Kubernetes(_)) => Ok(None),
+        (None, ExecutorConfig::Shell) => Ok(Some(cache_store::folder(config, || home("cache")))),
+    }
+}
+
+/// Says what the cache lacks. Jobs run without one.
+async fn say_of_cache(config: &RunnerConfig, cache: &dyn CacheBackend) {
+    let creates = config.cache.as_ref().is_none_or(|cache| cache.is_bucket_made);
+    let Ok(findings) = timeout(CHECK_OF_CACHE, cache.check(creates)).await else {
+        let seconds = CHECK_OF_CACHE.as_secs();
+        tracing::warn!(runner = config.name, "the store of the cache does not answer within {seconds} s");
+        return;
+    };
+    for Finding { message, mend, .. } in findings {
+        tracing::warn!(runner = config.name, "{}", [message, mend].join(" "));
     }
 }
 

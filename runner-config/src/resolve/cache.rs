@@ -1,48 +1,100 @@
 //! What `[runners.cache]` means.
 
-use runner_core::Secret;
+use runner_core::{CacheFormat, Secret};
 
 use super::{Purpose, Resolver};
 use crate::{
-    config::{
-        AzureConfig, CacheConfig, CacheStore, GcsConfig, GcsCredentials, S3Config, S3Credentials,
-        S3Encryption,
-    },
+    config::{CacheConfig, CacheStore, S3Config, S3Credentials, S3Encryption},
     expansion::EnvSecret,
-    table::{AzureKeys, CacheKeys, GcsKeys, S3Keys},
+    table::{CacheKeys, NO_AZURE, NO_GCS, S3Keys},
 };
 
 impl Resolver<'_> {
-    /// `None`: there is no store, or none that can be used, and why is told.
-    pub(super) fn cache(&mut self, path: &str, keys: Option<&CacheKeys>) -> Option<CacheConfig> {
-        let keys = keys.filter(|_| self.purpose == Purpose::Run)?;
+    /// `None`: there is no store, or none that can be used, and why is told. Who only looks is not told, and has none then.
+    pub(super) fn cache(
+        &mut self,
+        path: &str,
+        keys: Option<&CacheKeys>,
+        is_for_pods: bool,
+    ) -> Option<CacheConfig> {
+        let keys = keys?;
+        if self.purpose == Purpose::Run {
+            return self.store(path, keys, is_for_pods);
+        }
+        let (surroundings, notebook) = (self.surroundings, self.notebook.clone());
+        let mut trial = Resolver { purpose: Purpose::Run, surroundings, notebook, findings: Vec::new() };
+        let found = trial.store(path, keys, is_for_pods);
+        found.filter(|_| trial.notebook.finish().is_none())
+    }
+
+    fn store(&mut self, path: &str, keys: &CacheKeys, is_for_pods: bool) -> Option<CacheConfig> {
         let at = |key: &str| format!("{path}.{key}");
         let kind = self.optional_text(&at("Type"), &keys.kind)?;
         let prefix = self.text(&at("Path"), &keys.path);
+        let format = self.cache_format(&at("format"), &keys.format);
+        let refused = |why: &str| format!("`Type = {kind:?}` is not supported: {why}");
         let store = match kind.to_ascii_lowercase().as_str() {
             "s3" | "s3v2" => {
                 let section = keys.s3.clone().unwrap_or_default();
-                CacheStore::S3(self.s3(&at("s3"), &section)?)
+                CacheStore::S3(Box::new(self.s3(&at("s3"), &section)?))
             }
+            "directory" if is_for_pods => {
+                let help = "the manager's directories are not there for pods: use a store that speaks S3";
+                self.notebook.wrong(
+                    &at("Type"),
+                    "`Type = \"directory\"` is for `executor = \"shell\"`",
+                    Some(help.into()),
+                );
+                return None;
+            }
+            "directory" if prefix.is_empty() => {
+                self.notebook.wrong(
+                    &at("Path"),
+                    "`Type = \"directory\"` needs `Path`, where the directory is",
+                    None,
+                );
+                return None;
+            }
+            "directory" => CacheStore::Directory(prefix.clone()),
             "gcs" | "gcsv2" => {
-                let section = keys.gcs.clone().unwrap_or_default();
-                CacheStore::Gcs(self.gcs(&at("gcs"), &section)?)
+                self.notebook.wrong(&at("Type"), refused(NO_GCS), None);
+                return None;
             }
             "azure" => {
-                let section = keys.azure.clone().unwrap_or_default();
-                CacheStore::Azure(self.azure(&at("azure"), &section)?)
+                self.notebook.wrong(&at("Type"), refused(NO_AZURE), None);
+                return None;
             }
             _ => {
-                self.none_of(&at("Type"), &kind, &["s3", "gcs", "azure"]);
+                self.none_of(&at("Type"), &kind, &["s3", "directory"]);
                 return None;
             }
         };
+        if format == CacheFormat::Zip && matches!(store, CacheStore::Directory(_)) {
+            self.notebook.wrong(
+                &at("format"),
+                "`format = \"zip\"` is for `Type = \"s3\"`, where GitLab Runner has its own",
+                None,
+            );
+        }
         Some(CacheConfig {
             path: prefix,
             is_shared: keys.is_shared,
             max_uploaded_archive_size: Some(keys.max_uploaded_archive_size).filter(|size| *size > 0),
+            format,
+            is_bucket_made: keys.is_bucket_made,
             store,
         })
+    }
+
+    fn cache_format(&mut self, path: &str, text: &str) -> CacheFormat {
+        match text {
+            "" | "packs" => CacheFormat::Packs,
+            "zip" => CacheFormat::Zip,
+            _ => {
+                self.none_of(path, text, &["packs", "zip"]);
+                CacheFormat::Packs
+            }
+        }
     }
 
     fn s3(&mut self, path: &str, keys: &S3Keys) -> Option<S3Config> {
@@ -58,13 +110,15 @@ impl Resolver<'_> {
                 Some(help),
             );
         }
+        // GitLab Runner's documents write Amazon's address out.
+        let is_amazon = server_address.as_deref().is_none_or(|address| address == "s3.amazonaws.com");
         let credentials = self.s3_credentials(path, keys);
         let bucket = self.text_or(&at("BucketName"), &keys.bucket_name, "CACHE_S3_BUCKET_NAME");
         if bucket.is_none() {
             self.notebook.wrong(&at("BucketName"), "the cache has no `BucketName`", None);
         }
         Some(S3Config {
-            path_style: keys.path_style.unwrap_or(server_address.is_some()),
+            path_style: keys.path_style.unwrap_or(!is_amazon),
             server_address,
             credentials,
             bucket: bucket?,
@@ -129,63 +183,6 @@ impl Resolver<'_> {
             self.notebook.wrong(&key_at, message, None);
         }
         Some(encryption)
-    }
-
-    fn gcs(&mut self, path: &str, keys: &GcsKeys) -> Option<GcsConfig> {
-        let at = |key: &str| format!("{path}.{key}");
-        let bucket = self.text_or(&at("BucketName"), &keys.bucket_name, "CACHE_GCS_BUCKET_NAME");
-        if bucket.is_none() {
-            self.notebook.wrong(&at("BucketName"), "the cache has no `BucketName`", None);
-        }
-        let file = self
-            .text_or(&at("CredentialsFile"), &keys.credentials_file, "GOOGLE_APPLICATION_CREDENTIALS")
-            .or_else(|| self.surroundings.secret_path("gcs-application-credentials-file"));
-        let access_id =
-            self.secret_or(&at("AccessID"), &keys.access_id, "CACHE_GCS_ACCESS_ID", "gcs-access-id");
-        let private_key =
-            self.secret_or(&at("PrivateKey"), &keys.private_key, "CACHE_GCS_PRIVATE_KEY", "gcs-private-key");
-        let credentials = match (file, access_id, private_key) {
-            (Some(file), _, _) => GcsCredentials::File(file),
-            (None, Some(access_id), Some(private_key)) => GcsCredentials::Key { access_id, private_key },
-            (None, None, None) => GcsCredentials::Machine,
-            (None, _, _) => {
-                self.notebook.wrong(&at("AccessID"), "`AccessID` and `PrivateKey` need each other", None);
-                GcsCredentials::Machine
-            }
-        };
-        let domain = self.optional_text(&at("UniverseDomain"), &keys.universe_domain);
-        Some(GcsConfig {
-            bucket: bucket?,
-            credentials,
-            universe_domain: domain.unwrap_or_else(|| "googleapis.com".to_owned()),
-        })
-    }
-
-    fn azure(&mut self, path: &str, keys: &AzureKeys) -> Option<AzureConfig> {
-        let at = |key: &str| format!("{path}.{key}");
-        let account = self
-            .text_or(&at("AccountName"), &keys.account_name, "CACHE_AZURE_ACCOUNT_NAME")
-            .or_else(|| Some(self.surroundings.secret("azure-account-name")?.expose().to_owned()));
-        let container =
-            self.text_or(&at("ContainerName"), &keys.container_name, "CACHE_AZURE_CONTAINER_NAME");
-        for (key, value) in [("AccountName", &account), ("ContainerName", &container)] {
-            if value.is_none() {
-                self.notebook.wrong(&at(key), format!("the cache has no `{key}`"), None);
-            }
-        }
-        let key = self.secret_or(
-            &at("AccountKey"),
-            &keys.account_key,
-            "CACHE_AZURE_ACCOUNT_KEY",
-            "azure-account-key",
-        );
-        let domain = self.optional_text(&at("StorageDomain"), &keys.storage_domain);
-        Some(AzureConfig {
-            account: account?,
-            key,
-            container: container?,
-            storage_domain: domain.unwrap_or_else(|| "blob.core.windows.net".to_owned()),
-        })
     }
 
     /// A secret of the config, else of a variable, else of a file in the folder of secrets.

@@ -46,6 +46,7 @@ impl Resolver<'_> {
         let at = |key: &str| format!("{path}.{key}");
         let (token, token_source) = self.token(&path, keys);
         let executor = self.executor(&path, keys);
+        let is_for_pods = matches!(executor, Some(ExecutorConfig::Kubernetes(_)));
         let url = self.url(&path, keys);
         let name = self.text_or(&at("name"), &keys.name, "RUNNER_NAME").unwrap_or_default();
         let tls = self.tls(&path, keys);
@@ -88,7 +89,7 @@ impl Resolver<'_> {
             clean_git_config: keys.clean_git_config,
             custom_build_dir: keys.custom_build_dir.enabled,
             artifact: self.artifact(&at("artifact"), keys),
-            cache: self.cache(&at("cache"), keys.cache.as_ref()),
+            cache: self.cache(&at("cache"), keys.cache.as_ref(), is_for_pods),
             feature_flags: keys.feature_flags.clone(),
             job_queuing_durations: self.job_queuing(&at("monitoring.job_queuing_durations"), keys),
             // The last one: whatever else is wrong is told even if there is none.
@@ -320,9 +321,13 @@ impl Resolver<'_> {
             .retain(|remark| !(OTHER_EXECUTORS.contains(&other) && remark.text.contains("another executor")));
         self.remarks("", remarks);
         self.remarks("", keys.experimental.remarks(&format!("{path}.experimental")));
-        if let Some(s3) = keys.cache.as_ref().and_then(|cache| cache.s3.as_ref()) {
-            self.remarks("", s3.remarks(&format!("{path}.cache.s3")));
-        }
+        let cache = keys.cache.as_ref();
+        let s3 = cache.and_then(|cache| cache.s3.as_ref()).map(|s3| s3.remarks(&format!("{path}.cache.s3")));
+        let gcs =
+            cache.and_then(|cache| cache.gcs.as_ref()).map(|gcs| gcs.remarks(&format!("{path}.cache.gcs")));
+        let azure = cache.and_then(|cache| cache.azure.as_ref());
+        let azure = azure.map(|azure| azure.remarks(&format!("{path}.cache.azure")));
+        self.remarks("", [s3, gcs, azure].into_iter().flatten().flatten().collect());
         for name in keys.feature_flags.keys() {
             self.flag(&format!("{path}.feature_flags.{name}"), name);
         }

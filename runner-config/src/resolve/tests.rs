@@ -1,3 +1,4 @@
+use runner_core::CacheFormat;
 use runner_k8s::config::KeyClass;
 
 use super::*;
@@ -249,8 +250,10 @@ fn shells_of_windows_are_refused() {
 fn a_store_is_told_what_it_lacks() {
     let cases = [
         ("Type = \"s3\"", "the cache has no `BucketName`"),
-        ("Type = \"gcs\"", "the cache has no `BucketName`"),
-        ("Type = \"azure\"", "the cache has no `ContainerName`"),
+        ("Type = \"gcs\"", "`ServerAddress = \"storage.googleapis.com\"`, and an HMAC key"),
+        ("Type = \"azure\"", "a gateway such as versitygw"),
+        ("Type = \"directory\"\nPath = \"/a\"", "is for `executor = \"shell\"`"),
+        ("Type = \"s3\"\nformat = \"zipp\"\n[runners.cache.s3]\nBucketName=\"b\"", "did you mean \"zip\"?"),
         ("Type = \"S3x\"", "did you mean \"s3\"?"),
         (
             "Type = \"s3\"\n[runners.cache.s3]\nBucketName=\"b\"\nAccessKey=\"a\"",
@@ -272,7 +275,6 @@ fn a_store_is_told_what_it_lacks() {
             "Type = \"s3\"\n[runners.cache.s3]\nBucketName=\"b\"\nAuthenticationType=\"acess-key\"",
             "did you mean \"access-key\"?",
         ),
-        ("Type = \"gcs\"\n[runners.cache.gcs]\nBucketName=\"b\"\nAccessID=\"a\"", "need each other"),
     ];
     for (lines, expected) in cases {
         let told = runner(&format!("[runners.cache]\n{lines}\n")).unwrap_err().to_string();
@@ -289,9 +291,7 @@ fn a_store_is_told_what_it_lacks() {
 #[test]
 fn stores_take_their_credentials_from_the_mounted_secret() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, value) in
-        [("accesskey", "a"), ("secretkey", "s"), ("azure-account-key", "k"), ("azure-account-name", "n")]
-    {
+    for (name, value) in [("accesskey", "a"), ("secretkey", "s")] {
         fs_err::write(folder.path().join(name), value).unwrap();
     }
     let surroundings = Surroundings::default().with_files(folder.path());
@@ -304,11 +304,39 @@ fn stores_take_their_credentials_from_the_mounted_secret() {
         session_token: Secret::default(),
     };
     assert_eq!(s3.credentials, expected);
-    let text =
-        format!("{RUNNER}[runners.cache]\nType = \"azure\"\n[runners.cache.azure]\nContainerName=\"b\"\n");
-    let config = parse("c", &text).resolve(&surroundings).unwrap();
-    let CacheStore::Azure(azure) = &config.runners[0].cache.as_ref().unwrap().store else {
-        panic!("{config:?}")
+}
+
+#[test]
+fn a_cache_in_a_directory_is_for_jobs_on_this_machine() {
+    let text = RUNNER.replace("kubernetes", "shell");
+    let cache = |lines: &str| {
+        let config = parse("c", &format!("{text}[runners.cache]\n{lines}")).resolve(&Surroundings::default());
+        config.map(|config| config.runners[0].cache.clone()).map_err(|mistakes| mistakes.to_string())
     };
-    assert_eq!((azure.account.as_str(), azure.key.as_ref().map(Secret::expose)), ("n", Some("k")));
+    let found =
+        cache("Type = \"directory\"\nPath = \"/srv/cache\"\nMaxUploadedArchiveSize = 5\n").unwrap().unwrap();
+    assert_eq!(found.store, CacheStore::Directory("/srv/cache".into()));
+    assert_eq!((found.format, found.max_uploaded_archive_size), (CacheFormat::Packs, Some(5)));
+    assert!(cache("Type = \"directory\"\n").unwrap_err().contains("needs `Path`"));
+}
+
+#[test]
+fn empty_sections_of_other_stores_are_no_word_worth() {
+    let sections = "[runners.cache]\nMaxUploadedArchiveSize = 0\n[runners.cache.s3]\n[runners.cache.gcs]\n[runners.cache.azure]\n";
+    let config = runner(sections).unwrap();
+    assert_eq!((config.runners[0].cache.as_ref(), said(&config)), (None, vec![]));
+}
+
+#[test]
+fn who_only_looks_has_the_cache_where_it_can_be_used() {
+    let text = format!(
+        "{RUNNER}[runners.cache]\nType = \"s3\"\n[runners.cache.s3]\nBucketName = \"b\"\nAccessKey = \"$KEY\"\nSecretKey = \"s\"\n"
+    );
+    let cache = |variables: &[(&str, &str)]| {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let config = parse("c", &text).resolve_offline(&Surroundings::new(variables)).unwrap();
+        config.runners[0].cache.is_some()
+    };
+    assert!(cache(&[("KEY", "a")]));
+    assert!(!cache(&[]));
 }

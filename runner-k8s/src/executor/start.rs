@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Shared,
+    Shared, caches,
     course::{Course, Reporting, journal_of},
     job::KubernetesJob,
     pods::pod_name,
@@ -58,8 +58,9 @@ pub(super) async fn start(
     let settings = JobSettings::for_job(&setup.config, &setup.runner, &lease.job)?;
     warn_of_limit(&lease.job, &context);
     let cluster = shared.cluster_of(&settings).await?;
-    let order = order(shared, &lease, &settings, &context);
-    let Some(stored) = store(shared, &cluster, &lease, &context, (&settings, &order)).await? else {
+    let mut order = order(shared, &lease, &settings, &context);
+    let caches = caches::granted(&lease.job, &context, &settings, &mut order).await;
+    let Some(stored) = store(shared, &cluster, &lease, &context, (&settings, &order, caches)).await? else {
         // An earlier process has stored it: the same job is gone on with.
         let handle = JobHandle { job: lease.job.id.clone(), saved: None };
         let adopted = super::adopt::restart(shared, lease, context).await;
@@ -210,7 +211,7 @@ async fn store(
     cluster: &Cluster,
     lease: &JobLease,
     context: &JobContext,
-    (settings, order): (&JobSettings, &Order),
+    (settings, order, caches): (&JobSettings, &Order, Option<Vec<u8>>),
 ) -> Result<Option<Stored>> {
     let (manager, namespace) = (&shared.settings.manager, &settings.namespace);
     let job = &lease.job;
@@ -240,6 +241,7 @@ async fn store(
         order,
         remote: lease.remote.as_ref(),
         record,
+        caches,
         values,
     }
     .secrets()?;

@@ -59,6 +59,7 @@ fn stored(job: &JobSpec) -> (Stored, Vec<Secret>) {
         job,
         order: &order,
         record: record(),
+        caches: None,
         values: BTreeMap::new(),
     };
     let (first, others) = storing.secrets().unwrap();

@@ -269,7 +269,7 @@ async fn zip_of(files: &[(&str, &str)]) -> Vec<u8> {
         folder: folder.path().to_owned(),
         files: files.iter().map(|(name, _)| name.into()).collect(),
         format: ArtifactFormat::Zip,
-        level: Level::default(),
+        level: crate::archive::Level::default(),
         reader: Arc::new(OwnFiles),
     };
     let mut zip = Vec::new();

@@ -197,6 +197,14 @@ impl ArtifactStore for Silent {
 
 #[async_trait]
 impl CacheBackend for Silent {
+    fn lasting(self: Arc<Self>, _lifetime: Duration) -> Arc<dyn CacheBackend> {
+        self
+    }
+
+    fn authorities(&self) -> Option<&str> {
+        None
+    }
+
     async fn check(&self, _create: bool) -> Vec<Finding> {
         Vec::new()
     }
@@ -210,7 +218,7 @@ impl CacheBackend for Silent {
         self.hang().await
     }
 
-    async fn begin(&self, _scope: &CacheScope, _key: &str) -> Result<WriteGrant> {
+    async fn begin(&self, _scope: &CacheScope, _key: &str, _fallbacks: &[String]) -> Result<WriteGrant> {
         self.hang().await
     }
 

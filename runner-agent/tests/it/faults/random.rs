@@ -318,7 +318,8 @@ async fn try_engine(seed: u64) -> Result<(), String> {
     let host = Arc::new(FaultyHost { inner, plan, relays: Mutex::default() });
     let report = RecordingReport::with_faults(trial.report_faults.clone());
     let asked = Mutex::default();
-    let end = run_engine(&trial, folder.path(), Arc::clone(&host) as Arc<dyn Host>, &report, &asked).await?;
+    let run = run_engine(&trial, folder.path(), Arc::clone(&host) as Arc<dyn Host>, &report, &asked);
+    let end = Box::pin(run).await?;
     host.inner.close().await;
     let faults = faults.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let asked = asked.into_inner().unwrap_or_else(PoisonError::into_inner);
