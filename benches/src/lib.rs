@@ -1,5 +1,6 @@
 //! What the benchmarks share.
 
+pub mod cache_throughput;
 pub mod cluster_program;
 pub mod floor;
 pub mod masking_corpus;
