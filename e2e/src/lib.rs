@@ -10,6 +10,7 @@ pub mod registry;
 
 pub mod soak;
 pub mod source;
+pub mod store;
 
 use std::{
     fmt::Debug,
@@ -255,6 +256,18 @@ pub struct Started {
 /// # Errors
 /// Those of the executor.
 pub async fn start(executor: &dyn Executor, job: JobSpec) -> runner_core::Result<Started> {
+    start_in(executor, job, JobContext::default()).await
+}
+
+/// Starts a job in a context.
+///
+/// # Errors
+/// Those of the executor.
+pub async fn start_in(
+    executor: &dyn Executor,
+    job: JobSpec,
+    mut context: JobContext,
+) -> runner_core::Result<Started> {
     let (job, report) = (Arc::new(job), RecordingReport::new());
     let state = SecretText::default();
     let saved = SavedLease { runner: "e2e".into(), job: Arc::clone(&job), state };
@@ -265,7 +278,6 @@ pub async fn start(executor: &dyn Executor, job: JobSpec) -> runner_core::Result
         saved,
         remote: None,
     };
-    let mut context = JobContext::default();
     context.log.timestamps = false;
     context.log.interval = Duration::ZERO;
     Ok(Started { job: executor.start(lease, context).await?, report })

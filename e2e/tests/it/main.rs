@@ -2,6 +2,7 @@
 
 mod adoption;
 mod bad_input;
+mod cache;
 mod check;
 mod config;
 mod exec;
