@@ -215,16 +215,38 @@ impl Board {
             Event::Delete(pod) => {
                 state.there.remove(&pod.name_any());
                 if let Some(followed) = state.followed.get(&pod.name_any()) {
-                    followed.sender.send_replace(Seen { pod: Some(Arc::new(pod)), gone: true });
+                    followed.sender.send_replace(Seen { pod: Some(Arc::new(lean(pod))), gone: true });
                 }
             }
         }
     }
 }
 
+/// The pod without what nobody here looks at, which is most of it: with a thousand jobs, all that is watched counts.
+fn lean(mut pod: Pod) -> Pod {
+    pod.metadata.managed_fields = None;
+    pod.metadata.annotations = None;
+    pod.metadata.owner_references = None;
+    if let Some(spec) = &mut pod.spec {
+        spec.affinity = None;
+        spec.tolerations = None;
+        let initial = spec.init_containers.iter_mut().flatten();
+        for container in initial.chain(&mut spec.containers) {
+            container.env = None;
+            container.env_from = None;
+            container.command = None;
+            container.args = None;
+            container.volume_mounts = None;
+            container.security_context = None;
+            container.lifecycle = None;
+        }
+    }
+    pod
+}
+
 impl State {
     fn show(&mut self, name: &str, pod: Pod) {
-        let pod = Arc::new(pod);
+        let pod = Arc::new(lean(pod));
         self.there.insert(name.to_owned(), Arc::clone(&pod));
         if let Some(followed) = self.followed.get(name) {
             followed.sender.send_replace(Seen { pod: Some(pod), gone: false });
