@@ -117,7 +117,7 @@ impl Places {
 
 async fn measure_capped(options: &Options, place: &TempDir) -> Result<Capped> {
     let tree = place.path().join("tree");
-    let made = trees::make(Kind::Noise, &tree, options.scale() * 0.5)?;
+    let made = trees::make(Kind::Noise, &tree, options.scale().max(0.2))?;
     let (store, _server) = store(options).await?;
     store.prepare().await?;
     let proxy = FaultProxy::start("127.0.0.1:0", &store.address, |_| Fault::Rate(SLOW)).await?;

@@ -17,7 +17,7 @@ use crate::{
 
 /// A file that changed so shortly before it was looked at may change again without a new time: clocks of file systems tick
 /// every few milliseconds.
-const TICK: Duration = Duration::from_millis(20);
+pub(crate) const TICK: Duration = Duration::from_millis(12);
 
 /// What a restore remembers of the files that it made, so that a later save by the same process reads only what changed.
 ///

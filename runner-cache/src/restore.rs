@@ -18,6 +18,7 @@ use runner_core::{CacheFormat, Error, ErrorKind, Location, ReadGrant, Result};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     task::JoinSet,
+    time::sleep,
 };
 
 use crate::{
@@ -25,7 +26,7 @@ use crate::{
     head::{Head, PackName},
     index::Index,
     io_error,
-    kept::Kept,
+    kept::{Kept, TICK},
     name,
     transfer::Transfer,
 };
@@ -89,6 +90,8 @@ pub async fn restore(grant: &ReadGrant, root: &Path, transfer: &Transfer) -> Res
     // Where it failed, the folder is removed by whichever thread lets go of it last.
     drop(gone.await);
     let states = made?;
+    // A change after this has another time than the files have now, so that those made last need not be read again either.
+    sleep(TICK).await;
     Ok(Restored {
         files: index.count,
         bytes: index.bytes,
