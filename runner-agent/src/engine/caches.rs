@@ -176,7 +176,7 @@ async fn unpack(
 ) -> Result<()> {
     let (files, bytes) = match grant.format {
         CacheFormat::Packs => {
-            let done = runner_cache::restore(grant, place.project, &meter.transfer).await?;
+            let done = Box::pin(runner_cache::restore(grant, place.project, &meter.transfer)).await?;
             restored.keep(of, done.kept);
             (done.files, done.bytes)
         }
@@ -269,7 +269,7 @@ async fn pack(
     };
     let options = SaveOptions { level, limit: grant.limit, kept: restored.take(&grant.key) };
     let source = Source { root: place.project.to_owned(), files, reader: Arc::clone(&place.reader) };
-    runner_cache::save(grant, source, options, &meter.transfer).await
+    Box::pin(runner_cache::save(grant, source, options, &meter.transfer)).await
 }
 
 async fn say(saved: &Saved, grant: &WriteGrant, meter: &Meter, place: &Workplace<'_>) {

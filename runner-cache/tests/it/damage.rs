@@ -31,10 +31,10 @@ async fn a_pack_that_is_cut_or_changed_touches_nothing() {
             bytes[index] ^= 1;
             bytes
         };
-        let size = whole.len();
-        let mut cases = vec![Vec::new(), b"garbage".to_vec(), vec![0; size]];
-        cases.extend([1, size / 3, size / 2, size - 64, size - 1].map(cut));
-        cases.extend([0, 5, size / 3, size / 2, size - 64, size - 1].map(flipped));
+        let length = whole.len();
+        let mut cases = vec![Vec::new(), b"garbage".to_vec(), vec![0; length]];
+        cases.extend([1, length / 3, length / 2, length - 64, length - 1].map(cut));
+        cases.extend([0, 5, length / 3, length / 2, length - 64, length - 1].map(flipped));
         for case in cases {
             fs_err::write(&place, &case).unwrap();
             let error = site.restore().await.unwrap_err();

@@ -23,7 +23,7 @@ fn path(object: Option<&Object>) -> Result<&str, String> {
     }
 }
 
-fn text(cause: std::io::Error) -> String {
+fn text(cause: impl std::fmt::Display) -> String {
     cause.to_string()
 }
 

@@ -141,20 +141,20 @@ async fn one(server: &S3Server, seed: u64) {
     let to = tempfile::tempdir().unwrap();
     fs_err::write(to.path().join("mine"), "mine").unwrap();
     let restored = reach[0].restore(to.path()).await;
-    let mut seen = picture(to.path());
-    assert!(seen.remove(Path::new("mine")).is_some(), "seed {seed}: a file of somebody else is gone");
+    let mut found = picture(to.path());
+    assert!(found.remove(Path::new("mine")).is_some(), "seed {seed}: a file of somebody else is gone");
     match restored {
         Ok(true) => {
-            let is_one = trees.iter().any(|tree| picture(tree.place.path()) == seen);
+            let is_one = trees.iter().any(|tree| picture(tree.place.path()) == found);
             assert!(is_one, "seed {seed}: what was restored is what nobody saved");
         }
         Ok(false) => {
-            assert!(seen.is_empty(), "seed {seed}");
+            assert!(found.is_empty(), "seed {seed}");
             assert!(!is_any || is_damaged, "seed {seed}: what was saved is not found");
         }
         Err(error) => {
             assert!(
-                seen.is_empty(),
+                found.is_empty(),
                 "seed {seed}: something was touched, although it failed to {}",
                 error.chain()
             );

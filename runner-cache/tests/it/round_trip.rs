@@ -78,8 +78,8 @@ async fn names_of_one_file_stay_names_of_one_file() {
 async fn holes_need_no_space_and_no_time() {
     let site = Site::new();
     let file = fs_err::File::create(site.path("from/sparse")).unwrap();
-    let size = 1 << 40;
-    file.set_len(size).unwrap();
+    let length = 1 << 40;
+    file.set_len(length).unwrap();
     file.file().write_all_at(&noise(1, 100_000), 1 << 35).unwrap();
     drop(file);
     fs_err::File::create(site.path("from/nothing")).unwrap().set_len(1 << 39).unwrap();
@@ -87,7 +87,7 @@ async fn holes_need_no_space_and_no_time() {
     assert!(saved.stored < 200_000, "{saved:?}");
     site.restore().await.unwrap();
     let seen = |name: &str| fs_err::metadata(site.path("to").join(name)).unwrap();
-    assert_eq!((seen("sparse").len(), seen("nothing").len()), (size, 1 << 39));
+    assert_eq!((seen("sparse").len(), seen("nothing").len()), (length, 1 << 39));
     assert!(seen("sparse").blocks() * 512 < 1_000_000 && seen("nothing").blocks() == 0);
     let mut content = vec![0; 100_000];
     fs_err::File::open(site.path("to/sparse")).unwrap().file().read_exact_at(&mut content, 1 << 35).unwrap();
