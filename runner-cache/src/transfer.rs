@@ -40,7 +40,7 @@ pub struct TransferConfig {
     /// How often something is tried that may work the next time. Default: 4.
     pub attempts: u32,
     /// How many objects are moved at once. Default: 10, which fills a fast line where each connection is slow; each costs
-    /// some 4 MiB while it sends.
+    /// some 3 MiB while it sends.
     pub connections: usize,
 }
 

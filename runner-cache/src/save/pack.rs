@@ -13,7 +13,7 @@ use tokio::sync::mpsc::Sender;
 use crate::{index::Digest, transfer::Content};
 
 /// The size of the first packs: many small ones keep many connections busy, and fit into memory.
-const SMALLEST: u64 = 4 << 20;
+const SMALLEST: u64 = 3 << 20;
 /// So many packs are of that size.
 const SMALL: usize = 128;
 /// After so many more, the size doubles.
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn as_many_packs_as_may_be_written_hold_tens_of_gigabytes() {
         assert_eq!((target(0), target(SMALL)), (SMALLEST, SMALLEST));
-        assert_eq!((target(SMALL + 1), target(255)), (2 * SMALLEST, LARGEST));
+        assert_eq!((target(SMALL + 1), target(255)), (2 * SMALLEST, SMALLEST << 8));
         assert!((0..256).map(target).sum::<u64>() > 10 << 30);
     }
 }

@@ -55,8 +55,8 @@ pub(super) fn produce(mut job: Job, output: Sender<Full>, interrupt: &Interrupt)
     let packs = Packs::new(output, job.room, limit, job.source.root.clone());
     let placed = Mutex::new(HashMap::new());
     let (walked, table, first) = thread::scope(|scope| {
-        // One frame waits; the rest of the memory is for those that are worked on.
-        let (frames, waiting) = threads::sync_channel(1);
+        // No frame waits: the memory is for those that are worked on.
+        let (frames, waiting) = threads::sync_channel(0);
         // Only those who compress have it, so that nobody waits for them when they have failed.
         let waiting = Arc::new(Mutex::new(waiting));
         let (packs, placed, level) = (&packs, &placed, job.options.level);
@@ -98,11 +98,13 @@ fn compress(
     placed: &Mutex<HashMap<usize, Placed>>,
     level: Level,
 ) -> io::Result<()> {
-    let mut compressor = Compressor::new(level.of_zstd())?;
+    let (mut compressor, mut bytes) = (Compressor::new(level.of_zstd())?, Vec::new());
     loop {
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Raw { number, content }) = next else { return Ok(()) };
-        let bytes = compressor.compress(&content)?;
+        bytes.clear();
+        bytes.reserve(zstd::zstd_safe::compress_bound(content.len()));
+        compressor.compress_to_buffer(&content, &mut bytes)?;
         drop(content);
         let done = packs.push(&bytes)?;
         placed.lock().unwrap_or_else(PoisonError::into_inner).insert(number, done);

@@ -22,7 +22,7 @@ async fn a_pack_that_is_cut_or_changed_touches_nothing() {
     let site = site().await;
     let packs: Vec<_> =
         site.objects().into_iter().filter(|place| place.parent().unwrap().ends_with("packs")).collect();
-    assert_eq!(packs.len(), 2);
+    assert!(packs.len() > 1);
     for place in packs {
         let whole = fs_err::read(&place).unwrap();
         let cut = |count: usize| whole.iter().copied().take(count).collect::<Vec<_>>();

@@ -44,7 +44,7 @@ async fn what_is_saved_is_restored() {
     assert_eq!(saved.bytes, 4 + 300_000 + 40_000_000 + 3 + 4 + 9 + 9);
     let stored = 20_000_000..20_200_000;
     assert!(stored.contains(&saved.stored), "the same content is stored once: {saved:?}");
-    assert_eq!(site.objects().len(), 6, "packs of some 4 MiB, and a head");
+    assert!((8..12).contains(&site.objects().len()), "packs of up to 3 MiB, and a head");
 }
 
 #[tokio::test]
