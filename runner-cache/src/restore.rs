@@ -65,7 +65,7 @@ pub struct Restored {
 /// replaced, others are left alone.
 ///
 /// # Cancellation
-/// Dropping the future ends the work soon, and what was made until then is removed.
+/// Dropping the future ends the work soon, and what was made until then is removed, unless it was whole and is being moved.
 ///
 /// # Errors
 /// [`ErrorKind::Corrupt`] where the entry is damaged or not whole, [`ErrorKind::Exhausted`] where it does not fit,

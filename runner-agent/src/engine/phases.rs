@@ -126,7 +126,7 @@ async fn restore(
     let Some(caches) = engine.caches(&scope, attempts) else { return Ok(()) };
     let untracked = UntrackedFiles::new(engine, environment, limit);
     let place = workplace(engine, environment, &untracked);
-    let work = caches::restore(&engine.job.caches, caches, &place, &mut course.restored);
+    let work = Box::pin(caches::restore(&engine.job.caches, caches, &place, &mut course.restored));
     Ok(limit.bound(work).await?)
 }
 
@@ -168,7 +168,7 @@ async fn save_caches(engine: &Engine, environment: &Environment, course: &mut Co
     let untracked = UntrackedFiles::new(engine, environment, &limit);
     let place = workplace(engine, environment, &untracked);
     let restored = std::mem::take(&mut course.restored);
-    let work = caches::save(&engine.job.caches, course.is_good(), caches, &place, restored);
+    let work = Box::pin(caches::save(&engine.job.caches, course.is_good(), caches, &place, restored));
     if let Err(Halt::TimedOut(allowed)) = limit.bound(work).await {
         let text =
             format!("saving caches took longer than {}, so they are not saved", duration::show(allowed));

@@ -92,8 +92,7 @@ impl Packs {
 
 impl Inner {
     fn push(&mut self, bytes: &[u8]) -> io::Result<Placed> {
-        let target = target(self.sizes.len());
-        if self.current.size > 0 && self.current.size + bytes.len() as u64 > target {
+        if self.current.size > 0 && self.current.size + bytes.len() as u64 > target(self.sizes.len()) {
             self.pass_on()?;
         }
         if self.sizes.len() >= self.room {
@@ -105,7 +104,7 @@ impl Inner {
             length: bytes.len() as u32,
             digest: *blake3::hash(bytes).as_bytes(),
         };
-        self.current.write(bytes, target, &self.folder)?;
+        self.current.write(bytes, target(self.sizes.len()), &self.folder)?;
         if self.sizes.iter().sum::<u64>() + self.current.size > self.limit {
             return Err(full("it is larger than the largest cache that may be uploaded"));
         }
@@ -167,5 +166,41 @@ mod tests {
         assert_eq!((target(0), target(SMALL)), (SMALLEST, SMALLEST));
         assert_eq!((target(SMALL + 1), target(255)), (2 * SMALLEST, SMALLEST << 8));
         assert!((0..256).map(target).sum::<u64>() > 10 << 30);
+    }
+
+    #[test]
+    fn packs_that_are_too_large_for_memory_are_whole_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let (output, mut full) = tokio::sync::mpsc::channel(1);
+        let packs = Packs::new(output, 256, u64::MAX, folder.path().to_owned());
+        // As if so many had been passed on: the next one is the last that fits into memory.
+        packs.lock().sizes = vec![1; SMALL + STEP];
+        let reader = std::thread::spawn(move || {
+            let mut read = Vec::new();
+            while let Some(Full { number, content }) = full.blocking_recv() {
+                let size = content.size();
+                let bytes = match content {
+                    Content::Bytes(bytes) => bytes.to_vec(),
+                    Content::File(file, size) => {
+                        let mut bytes = vec![0; usize::try_from(size).unwrap()];
+                        std::os::unix::fs::FileExt::read_exact_at(&*file, &mut bytes, 0).unwrap();
+                        bytes
+                    }
+                };
+                assert_eq!(bytes.len() as u64, size);
+                read.push((number, bytes));
+            }
+            read
+        });
+        let frame = |number: u8| vec![number; 1_500_000];
+        let placed: Vec<_> = (0..20).map(|number| packs.push(&frame(number)).unwrap()).collect();
+        packs.finish().unwrap();
+        let read = reader.join().unwrap();
+        assert!(read.len() > 2);
+        for (placed, number) in placed.iter().zip(0..) {
+            let (_, bytes) = read.iter().find(|(number, _)| *number == placed.pack as usize).unwrap();
+            let begin = usize::try_from(placed.offset).unwrap();
+            assert!(bytes[begin..begin + placed.length as usize] == frame(number));
+        }
     }
 }
