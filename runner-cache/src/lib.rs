@@ -3,8 +3,8 @@
 //! [`DirectoryCache`] keeps entries in a directory, `S3Cache` (feature `s3`) in a store that speaks S3; [`GrantedCache`] is
 //! what either of them granted, for a holder elsewhere, and [`Upkeep`] looks after what is stored.
 //!
-//! [`save`] writes files by a [`WriteGrant`](runner_core::WriteGrant), and
-//! [`restore`] brings back those of a [`ReadGrant`](runner_core::ReadGrant); [`Transfer`] moves their bytes, wherever the
+//! [`save()`] writes files by a [`WriteGrant`](runner_core::WriteGrant), and
+//! [`restore()`] brings back those of a [`ReadGrant`](runner_core::ReadGrant); [`Transfer`] moves their bytes, wherever the
 //! grant says they are. [`tree`] is what archives are written into a work tree through: it never leaves it, and [`reader`]
 //! what files are read from it through.
 //!

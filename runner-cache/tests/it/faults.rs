@@ -130,7 +130,7 @@ async fn one(server: &S3Server, seed: u64) {
         [Reach::new(server, seed, random.u64(..)).await, Reach::new(server, seed, random.u64(..)).await];
     // Two writers of one key, of which one may be killed.
     let patience =
-        if random.bool() { Duration::from_millis(random.u64(..40)) } else { Duration::from_secs(60) };
+        if random.bool() { Duration::from_millis(random.u64(..40)) } else { Duration::from_mins(1) };
     let killed = async { tokio::time::timeout(patience, reach[1].save(&trees[1])).await };
     let (first, second) = tokio::join!(reach[0].save(&trees[0]), killed);
     let is_any = first.is_ok() || matches!(second, Ok(Ok(())));
