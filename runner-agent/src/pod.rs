@@ -17,6 +17,7 @@ mod paths;
 mod report;
 mod reporting;
 mod services;
+mod telling;
 
 /// Does what `command` says, as a container of a pod: `helper`, `await`, `channel` or `build`. `None` where it is none of these.
 pub fn run(command: &str, arguments: &[String]) -> Option<ExitCode> {

@@ -40,9 +40,9 @@ pub(crate) async fn measure(
     places.empty()?;
     let begun = Instant::now();
     if archiver == TAR {
-        get_unpacked(store, project, places).await?
+        get_unpacked(store, project, places).await?;
     } else {
-        get_unpacked_by(archiver, store, project, places).await?
+        get_unpacked_by(archiver, store, project, places).await?;
     }
     let restore_ms = milliseconds(begun.elapsed());
     places.check().await?;

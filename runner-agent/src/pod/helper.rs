@@ -16,7 +16,7 @@ use runner_cache::GrantedCache;
 use runner_core::{
     ArtifactStore, CacheBackend, Event, EventSink, FailureReason, JobEnd, JobEvent, JobOutcome, JobSpec,
     RemoteReport,
-    agent::{AgentEvent, EndRecord, Order, Reports},
+    agent::{AgentEvent, Order},
     artifact::NoArtifacts,
     cache::CacheGrants,
     executor::Stop,
@@ -39,24 +39,18 @@ use super::{
     output::Output,
     paths,
     reporting::{Remote, Reporting},
+    telling::{stay_if, successor, tell_end, was_stopped},
 };
 use crate::{
     engine::{Engine, EngineSettings, Places, StopReceiver, StopSender, stop_channel},
     host::Host,
-    job_run::{JobRun, Successor},
+    job_run::JobRun,
     supervise::{SupervisedHost, SupervisorProgram},
     workspace,
 };
 
-/// The kubelet reads this much of an end record.
-const LARGEST_RECORD: usize = 4096;
-
 /// A wait for sources that is shorter than this is not spoken of.
 const SHORT_WAIT: Duration = Duration::from_secs(3);
-
-/// How long the log of a job whose pod is being removed stays where a manager finds it that comes back. One that has it
-/// removes the pod at once.
-const STAY: Duration = Duration::from_secs(20);
 
 /// How long [`await_installed`] looks for the agent: a file copy and not more.
 const INSTALLATION: Duration = Duration::from_mins(1);
@@ -195,11 +189,7 @@ async fn run(work: Work, listener: UnixListener, nonce: String, terminate: Signa
     } else {
         None
     };
-    let artifacts: Arc<dyn ArtifactStore> = match (&channel, &remote) {
-        (Some(channel), _) => Arc::new(channel.artifacts()),
-        (None, Some(remote)) => Arc::clone(&remote.artifacts),
-        (None, None) => Arc::new(NoArtifacts),
-    };
+    let artifacts = artifacts(channel.as_ref(), remote.as_ref());
     let came = match &channel {
         Some(channel) => bring_sources(channel, &order, &log, stop_receiver.clone()).await,
         None => Ok(None),
@@ -230,30 +220,19 @@ async fn run(work: Work, listener: UnixListener, nonce: String, terminate: Signa
     let successor = Some(successor(&order, &build, &stopped, remote.is_some()));
     let run = JobRun { job, engine, hosts, log, reporter, stop, log_start, successor };
     let end = to_end(run).await;
-    let is_stopped = was_stopped(&stopped, &end.outcome);
     let is_unread = stopped.is_cancelled() && !end.reported;
+    let is_stopped = was_stopped(&stopped, &end.outcome);
     tell_end(&output, &order, (end, is_stopped, build.is_lost())).await?;
-    if is_unread {
-        sleep(STAY).await;
-    }
+    stay_if(is_unread).await;
     Ok(())
 }
 
-/// Writes how the job ended to both places: either of the two is enough.
-async fn tell_end(
-    output: &Output,
-    order: &Order,
-    (end, stopped_from_outside, build_lost): (JobEnd, bool, bool),
-) -> io::Result<()> {
-    let record = EndRecord { attempt: order.attempt, stopped_from_outside, build_lost, end };
-    let noted = note_end(&record);
-    let told = output.end(record).await;
-    told.or(noted)
-}
-
-/// Puts the end where the kubelet reads it when this container has ended.
-fn note_end(record: &EndRecord) -> io::Result<()> {
-    fs::write(paths::RECORD, record.to_text(LARGEST_RECORD))
+fn artifacts(channel: Option<&Channel>, remote: Option<&Remote>) -> Arc<dyn ArtifactStore> {
+    match (channel, remote) {
+        (Some(channel), _) => Arc::new(channel.artifacts()),
+        (None, Some(remote)) => Arc::clone(&remote.artifacts),
+        (None, None) => Arc::new(NoArtifacts),
+    }
 }
 
 /// Waits for the sources. A job that is to stop does not wait: its engine ends it.
@@ -300,40 +279,6 @@ async fn without_sources(error: &runner_core::Error, log: &JobLog, reporter: &Re
     reporter.run(&finished).await;
     let outcome = JobOutcome::failed(FailureReason::RunnerSystemFailure, message);
     JobEnd { outcome, reported: false, script_begun: false, log: digest, phases: Vec::new() }
-}
-
-/// Whether somebody outside wanted the end that this is.
-fn was_stopped(stopped: &CancellationToken, outcome: &JobOutcome) -> bool {
-    stopped.is_cancelled() && *outcome == JobOutcome::Canceled
-}
-
-/// The manager, who says each end that the agent does not know all of.
-fn successor(
-    order: &Order,
-    build: &Arc<BuildHost>,
-    stopped: &CancellationToken,
-    has_remote: bool,
-) -> Successor {
-    let hears = {
-        let (build, stopped, attempt) = (Arc::clone(build), stopped.clone(), order.attempt);
-        move |end: &JobEnd| {
-            let stopped_from_outside = was_stopped(&stopped, &end.outcome);
-            let (build_lost, end) = (build.is_lost(), end.clone());
-            if let Err(error) = note_end(&EndRecord { attempt, end, stopped_from_outside, build_lost }) {
-                tracing::warn!(%error, "an end that is not reported yet is not noted");
-            }
-        }
-    };
-    let (build, hurry, reports) = (Arc::clone(build), stopped.clone(), order.reports);
-    let leaves = move |outcome: &JobOutcome| {
-        let says = match reports {
-            Reports::Nothing | Reports::Log => false,
-            Reports::LogAndSuccess => outcome.is_success() && !build.lacks_services(),
-            Reports::LogAndEnd => true,
-        };
-        !says || !has_remote || was_stopped(&hurry, outcome) || build.is_lost()
-    };
-    Successor { leaves: Box::new(leaves), hears: Box::new(hears), hurry: stopped.clone() }
 }
 
 async fn to_end(run: JobRun) -> JobEnd {
