@@ -165,11 +165,12 @@ impl Runner {
         loop {
             tokio::select! {
                 biased;
-                () = crew.done() => break,
+                // First: when it drains no runner asks any more, and that is not why it ends.
                 () = shutdown.reached(ShutdownLevel::Drain) => {
                     self.events.send(crate::Event::Draining { running: driver.jobs.running() });
                     break;
                 }
+                () = crew.done() => break,
                 // The sender lives as long as `self`, so that waiting cannot fail.
                 _ = setups.changed() => {
                     let setup = setups.borrow_and_update().clone();

@@ -96,7 +96,8 @@ async fn a_runner_that_comes_adopts_and_one_that_comes_again_does_not() {
     let job = Arc::new(JobSpec::new("1", "quick"));
     executor.leave_behind(SavedLease { runner: "second".into(), job, state: Secret::default() });
     let named = |name: &str, source: &Arc<ScriptedSource>| {
-        Arc::new(RunnerConfig { name: name.into(), ..RunnerConfig::clone(&config(source, &executor)) })
+        let (name, lease_name) = (name.to_owned(), name.to_owned());
+        Arc::new(RunnerConfig { name, lease_name, ..RunnerConfig::clone(&config(source, &executor)) })
     };
     let runner = Runner::builder().runner(RunnerConfig::clone(&named("first", &first))).build();
     let shutdown = Shutdown::new();
