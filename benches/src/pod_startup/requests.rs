@@ -64,9 +64,14 @@ fn kind(method: &Method, uri: &Uri) -> String {
     }
 }
 
-/// Whether a request serves all jobs and none of them.
+/// Whether a request serves all jobs and none of them: lists, watches, and the Lease by which a manager shows that it lives.
 pub(crate) fn is_shared(kind: &str) -> bool {
-    kind.starts_with("watch ") || kind.starts_with("list ")
+    kind.starts_with("watch ") || kind.starts_with("list ") || is_of_lease(kind)
+}
+
+/// Whether a request is one of those that a manager makes at regular times, with jobs or without.
+pub(crate) fn is_of_lease(kind: &str) -> bool {
+    kind.ends_with(" leases")
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::table::of_jobs;
 use crate::pod_startup::{RequestFigures, Spread, statistics::rounded};
 
 /// Bare pods, in milliseconds since their creation.
@@ -98,7 +99,7 @@ impl Figures {
                 "lists_and_watches_per_job": rounded(requests.shared_per_job()),
                 "counts": requests.counts,
                 "of_jobs": requests.jobs,
-                "while_one_runs": requests.quiet.1.values().sum::<usize>(),
+                "while_one_runs": of_jobs(&requests.quiet.1),
             })
         });
         let many = many.as_ref().map(|many| {

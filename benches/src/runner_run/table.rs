@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use super::figures::{Figures, Many};
 use crate::pod_startup::{
-    RequestFigures,
+    Counts, RequestFigures,
+    requests::is_of_lease,
     table::{goal, row},
 };
 
@@ -78,9 +79,14 @@ fn requests(found: &RequestFigures, to: &mut String) -> std::fmt::Result {
         writeln!(to, "  {count:5} {kind}")?;
     }
     let (seconds, quiet) = &found.quiet;
-    let count: usize = quiet.values().sum();
+    let count = of_jobs(quiet);
     goal(to, &format!("{count} requests while a job runs for {seconds} s"), "0", count == 0)?;
     quiet.iter().try_for_each(|(kind, count)| writeln!(to, "  {count:5} {kind}"))
+}
+
+/// How many requests were not those by which the manager shows that it lives.
+pub(super) fn of_jobs(counts: &Counts) -> usize {
+    counts.iter().filter(|(kind, _)| !is_of_lease(kind)).map(|(_, count)| count).sum()
 }
 
 fn many(found: &Many, to: &mut String) -> std::fmt::Result {
