@@ -29,36 +29,17 @@ impl Requests {
     /// A client that does what `client` does, but whose requests with that method and that end of the path are never
     /// answered and never made, as if the process had died before.
     pub fn without(client: &Client, namespace: &str, method: http::Method, end: &'static str) -> Client {
-        let client = client.clone();
-        let stop = move |request: http::Request<Body>| {
-            let is_stopped = request.method() == method && request.uri().path().ends_with(end);
-            let client = client.clone();
-            async move {
-                if is_stopped {
-                    std::future::pending::<()>().await;
-                }
-                client.send(request).await
-            }
-        };
-        Client::new(tower::service_fn(stop), namespace)
+        stopped_at(client, namespace, move |request| {
+            request.method() == method && request.uri().path().ends_with(end)
+        })
     }
 
     /// A client that does what `client` does, but that renews no Lease which it has made: its requests to do so are never
     /// answered.
     pub fn without_renewals(client: &Client, namespace: &str) -> Client {
-        let client = client.clone();
-        let stop = move |request: http::Request<Body>| {
-            let is_stopped =
-                request.method() == http::Method::PUT && request.uri().path().contains("/leases/");
-            let client = client.clone();
-            async move {
-                if is_stopped {
-                    std::future::pending::<()>().await;
-                }
-                client.send(request).await
-            }
-        };
-        Client::new(tower::service_fn(stop), namespace)
+        stopped_at(client, namespace, |request| {
+            request.method() == http::Method::PUT && request.uri().path().contains("/leases/")
+        })
     }
 
     /// A client that does what `client` does until it has removed a pod, and then nothing any more, as if the process had
@@ -96,4 +77,23 @@ impl Requests {
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A client that does what `client` does, but for the requests that `is_stopped` names.
+fn stopped_at(
+    client: &Client,
+    namespace: &str,
+    is_stopped: impl Fn(&http::Request<Body>) -> bool + Send + 'static,
+) -> Client {
+    let client = client.clone();
+    let stop = move |request: http::Request<Body>| {
+        let (is_stopped, client) = (is_stopped(&request), client.clone());
+        async move {
+            if is_stopped {
+                std::future::pending::<()>().await;
+            }
+            client.send(request).await
+        }
+    };
+    Client::new(tower::service_fn(stop), namespace)
 }

@@ -10,9 +10,14 @@ use super::{
 
 /// A table with what is to be reached.
 pub fn table(figures: &Figures) -> String {
+    text_of(|text| write(figures, text))
+}
+
+/// What is written.
+pub(crate) fn text_of(write: impl FnOnce(&mut String) -> std::fmt::Result) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
-    let written = write(figures, &mut text);
+    let written = write(&mut text);
     debug_assert!(written.is_ok());
     text
 }

@@ -6,16 +6,12 @@ use super::figures::{Figures, Many};
 use crate::pod_startup::{
     Counts, RequestFigures,
     requests::is_of_lease,
-    table::{goal, row},
+    table::{goal, row, text_of},
 };
 
 /// A table with what is to be reached.
 pub fn table(figures: &Figures) -> String {
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    let written = write(figures, &mut text);
-    debug_assert!(written.is_ok());
-    text
+    text_of(|text| write(figures, text))
 }
 
 fn write(figures: &Figures, to: &mut String) -> std::fmt::Result {

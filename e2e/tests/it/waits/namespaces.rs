@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use e2e::{Bed, counted::Requests, job, start};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
-use kube::{Api, ResourceExt, api::ListParams};
+use kube::{Api, ResourceExt, api::ListParams, runtime::wait::await_condition};
 use runner_core::{Executor, JobOutcome, job::Variable};
 use runner_k8s::KubernetesExecutor;
 
@@ -15,13 +15,9 @@ use crate::adoption::{adopted_by, begin_and_die};
 /// Waits until there is no such namespace, or nothing of it.
 async fn is_gone(bed: &Bed, namespace: &str) -> Result<()> {
     let namespaces: Api<Namespace> = Api::all(bed.admin.clone());
-    let is_gone = async {
-        while namespaces.get_opt(namespace).await?.is_some() {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-        anyhow::Ok(())
-    };
-    tokio::time::timeout(Duration::from_mins(1), is_gone).await.context("the namespace is left")?
+    let is_gone = await_condition(namespaces, namespace, |found: Option<&Namespace>| found.is_none());
+    tokio::time::timeout(Duration::from_mins(1), is_gone).await.context("the namespace is left")??;
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! Nodes that are missing, too small, or go away.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use e2e::{Bed, job, start};
@@ -119,12 +119,8 @@ async fn a_node_that_goes_away_is_an_interruption_that_names_it() -> Result<()> 
     ]);
     let executor = bed.executor_with(settings);
     let started = start(&*executor, job("1", "echo never")).await?;
-    let is_bound = async {
-        while only_pod(&bed).await.ok().and_then(|pod| pod.spec?.node_name).is_none() {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-    };
-    let bound = tokio::time::timeout(Duration::from_mins(1), is_bound).await;
+    let is_bound = |pod: &Arc<Pod>| pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+    let bound = bed.until::<Pod>(|pods| pods.iter().any(is_bound)).await;
     let nodes: Api<Node> = Api::all(bed.admin.clone());
     nodes.delete(&node, &DeleteParams::default()).await?;
     bound.with_context(|| format!("the pod was not bound: {}", started.report.text()))?;
